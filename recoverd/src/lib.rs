@@ -1,0 +1,9 @@
+//! Every decision of ctdb-ip.
+//!
+//! This crate is what CTDB's recovery daemon is: it decides which node serves which public address, who is recmaster, what a
+//! node does when a link, a service or a peer fails. It cannot do IO: it depends on no runtime, knows no clock (time is an
+//! argument, [`model::Mono`]), and its inputs and outputs are plain values that serialize, so that what a daemon saw can be
+//! replayed in a test. `ctdbd` is the only caller: it feeds inputs and performs actions.
+
+pub mod alloc;
+pub mod model;
