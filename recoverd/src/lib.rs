@@ -6,4 +6,7 @@
 //! replayed in a test. `ctdbd` is the only caller: it feeds inputs and performs actions.
 
 pub mod alloc;
+pub mod control;
 pub mod model;
+pub mod msg;
+pub mod view;

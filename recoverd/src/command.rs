@@ -1,0 +1,231 @@
+//! What an operator may ask of a node (`ctdb COMMAND`), and what comes back.
+//!
+//! A command is an input like any other; its reply is an action with the same number. Commands that change something answer when
+//! the change is in force: flags are announced and the addresses are reallocated.
+
+use crate::control::PublicIp;
+use crate::model::{Pnn, RunId, Tunables};
+use crate::takeover::WhatIf;
+use crate::view::{IfaceRow, IpRow, StatusView};
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+
+/// An operator's wish, for the node that receives it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    /// Node map, epoch, leader, run state.
+    Status,
+    /// Public addresses as this node knows them.
+    Ips,
+    /// Public addresses in the form that takeover runs use.
+    PublicIps,
+    /// Interfaces of the public addresses.
+    Ifaces,
+    /// All tunables.
+    ListVars,
+    /// Change a tunable of this node until it restarts.
+    SetVar {
+        /// Name; case does not matter.
+        name: String,
+        /// New value.
+        value: u32,
+    },
+    /// No public addresses here until `Enable`.
+    Disable,
+    /// Takes `Disable` back.
+    Enable,
+    /// Leave the cluster's work, keep the daemon.
+    Stop,
+    /// Takes `Stop` back.
+    Continue,
+    /// Be banned for some time.
+    Ban {
+        /// For how long, at least 1.
+        seconds: u32,
+    },
+    /// Takes a ban back.
+    Unban,
+    /// Let the recmaster run a takeover and wait for its end.
+    IpReallocate,
+    /// Move one address to a node.
+    MoveIp {
+        /// The address.
+        addr: IpAddr,
+        /// Where to.
+        to: Pnn,
+    },
+    /// Hand over, stop, exit.
+    Shutdown,
+    /// What would a run change? Answered by the recmaster only.
+    Plan {
+        /// The question.
+        what_if: WhatIf,
+    },
+    /// Why is an address where it is? Answered by the recmaster only.
+    Why {
+        /// The address.
+        addr: IpAddr,
+    },
+}
+
+/// The answer to a [`Command`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    /// Done.
+    Ok,
+    /// Done, with something to tell on stderr, such as `Node 1 is already disabled`.
+    Note(String),
+    /// To [`Command::Status`].
+    Status(StatusView),
+    /// To [`Command::Ips`].
+    Ips(Vec<IpRow>),
+    /// To [`Command::PublicIps`].
+    PublicIps(Vec<PublicIp>),
+    /// To [`Command::Ifaces`].
+    Ifaces(Vec<IfaceRow>),
+    /// To [`Command::ListVars`].
+    Tunables(Tunables),
+    /// To [`Command::Plan`]: the dry run.
+    Plan(Box<PlanReply>),
+    /// To [`Command::Why`].
+    Why(Box<WhyReply>),
+    /// Not the recmaster: ask this node instead.
+    AskLeader(Option<Pnn>),
+    /// Refused or failed: what, why, and what to do.
+    Error(String),
+}
+
+/// The answer to `ctdb plan`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanReply {
+    /// The report of the dry run.
+    pub report: crate::takeover::RunReport,
+}
+
+/// The answer to `ctdb why`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WhyReply {
+    /// Why it is where it is, and why not elsewhere.
+    pub explanation: crate::explain::Explanation,
+    /// The run that put it there, if this recmaster ran it.
+    pub decided_by: Option<RunId>,
+}
+
+/// What the daemon answers without asking its machine: processes, events, journal, logging.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DaemonCommand {
+    /// `ctdb version`, also the version of the peer.
+    Version,
+    /// `ctdb getpid`.
+    GetPid,
+    /// `ctdb ping`.
+    Ping,
+    /// `ctdb uptime`.
+    Uptime,
+    /// `ctdb runstate`.
+    RunState,
+    /// `ctdb getreclock`.
+    GetReclock,
+    /// `ctdb getcapabilities`.
+    GetCapabilities,
+    /// `ctdb getdebug`.
+    GetDebug,
+    /// `ctdb setdebug LEVEL`.
+    SetDebug {
+        /// One of ERROR WARNING NOTICE INFO DEBUG.
+        level: String,
+    },
+    /// `ctdb event status legacy EVENT`.
+    EventStatus {
+        /// Name of the event.
+        event: String,
+    },
+    /// `ctdb event run TIMEOUT legacy EVENT ARGS…`.
+    EventRun {
+        /// Seconds for the whole event.
+        timeout_s: u32,
+        /// Name of the event.
+        event: String,
+        /// Its arguments.
+        args: Vec<String>,
+    },
+    /// `ctdb event script list legacy`.
+    ScriptList,
+    /// `ctdb event script enable|disable legacy NAME`.
+    ScriptEnable {
+        /// Name without `.script`.
+        name: String,
+        /// Enable or disable.
+        on: bool,
+    },
+    /// `ctdb timeline [N]`.
+    Timeline {
+        /// How many of the last entries.
+        count: u32,
+    },
+}
+
+/// The answer to a [`DaemonCommand`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DaemonReply {
+    /// Done.
+    Ok,
+    /// To `Version`.
+    Version(String),
+    /// To `GetPid`.
+    Pid(u32),
+    /// To `Ping`: connected clients of the local socket.
+    Pong {
+        /// How many.
+        clients: u32,
+    },
+    /// To `Uptime`.
+    Uptime(crate::view::UptimeView),
+    /// To `RunState`.
+    RunState(crate::model::RunState),
+    /// To `GetReclock`: path or helper; `None` when there is no cluster lock.
+    Reclock(Option<String>),
+    /// To `GetCapabilities`.
+    Capabilities {
+        /// May be recmaster.
+        leader: bool,
+        /// Would be a location master of the database: kept for scripts, always as configured.
+        lmaster: bool,
+    },
+    /// To `GetDebug`.
+    Debug(String),
+    /// To `EventStatus`; `None` when the event has never run.
+    Event(Option<crate::view::EventView>),
+    /// To `EventRun`.
+    EventRun(crate::model::EventOutcome),
+    /// To `ScriptList`.
+    Scripts(Vec<crate::view::ScriptInfo>),
+    /// To `Timeline`, oldest first.
+    Timeline(Vec<crate::view::JournalRow>),
+    /// Refused or failed: what, why, and what to do.
+    Error(String),
+}
+
+/// Anything that can be asked over the local socket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AnyCommand {
+    /// For the machine.
+    Node(Command),
+    /// For the daemon around it.
+    Daemon(DaemonCommand),
+}
+
+/// The answer to an [`AnyCommand`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AnyReply {
+    /// From the machine.
+    Node(Reply),
+    /// From the daemon.
+    Daemon(DaemonReply),
+}
