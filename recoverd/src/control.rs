@@ -130,6 +130,18 @@ pub struct PublicIp {
     pub held: bool,
     /// Why the node cannot host it now; `None` if it can.
     pub unavailable: Option<Unavailable>,
+    /// The interfaces that may carry it on this node, in configuration order, each with its link (for `ctdb plan --without`).
+    #[serde(default)]
+    pub ifaces: Vec<IfaceLink>,
+}
+
+/// An interface of a public address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IfaceLink {
+    /// Name.
+    pub name: String,
+    /// Exists and has link.
+    pub up: bool,
 }
 
 /// Why a node cannot host an address that it knows.
