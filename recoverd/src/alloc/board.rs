@@ -135,7 +135,9 @@ impl<'a> Board<'a> {
                 let vacancy = self.vacancy[i];
                 let reason = match self.owner[i] {
                     Some(_) => self.reason[i],
-                    None if a.available.iter().any(|n| n.index() < self.nodes) => Reason::NoIpTakeover { vacancy },
+                    None if a.available.iter().any(|n| n.index() < self.nodes) => {
+                        Reason::NoIpTakeover { vacancy }
+                    }
                     None => Reason::NobodyCanHost { vacancy },
                 };
                 Assigned { addr: a.addr, from: a.owner, to: self.owner[i].map(pnn), reason }

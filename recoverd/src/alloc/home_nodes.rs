@@ -16,7 +16,9 @@ pub struct HomeNodes(BTreeMap<AddrKey, Pnn>);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HomeNodesError {
     /// The first word of a line is no address. There is no comment syntax.
-    #[error("line {line}: `{word}` is not an address; write `ADDRESS NODE`, without comments (the whole table is ignored)")]
+    #[error(
+        "line {line}: `{word}` is not an address; write `ADDRESS NODE`, without comments (the whole table is ignored)"
+    )]
     Address {
         /// Line number, from 1.
         line: usize,
@@ -24,7 +26,9 @@ pub enum HomeNodesError {
         word: String,
     },
     /// The second word of a line is no node number.
-    #[error("line {line}: `{word}` is not a node number; write `ADDRESS NODE` with NODE from 0 (the whole table is ignored)")]
+    #[error(
+        "line {line}: `{word}` is not a node number; write `ADDRESS NODE` with NODE from 0 (the whole table is ignored)"
+    )]
     Node {
         /// Line number, from 1.
         line: usize,
@@ -72,7 +76,9 @@ mod tests {
 
     #[test]
     fn reads_what_ctdb_reads() {
-        let t = HomeNodes::parse("10.0.0.1 2\n\nlonely\n10.0.0.1 1\n ::ffff:10.0.0.2\t7 more words\nfd00::1 0").unwrap();
+        let t =
+            HomeNodes::parse("10.0.0.1 2\n\nlonely\n10.0.0.1 1\n ::ffff:10.0.0.2\t7 more words\nfd00::1 0")
+                .unwrap();
         assert_eq!(t.get("10.0.0.1".parse().unwrap()), Some(Pnn(2)), "the first line wins");
         assert_eq!(t.get("10.0.0.2".parse().unwrap()), Some(Pnn(7)));
         assert_eq!(t.get("fd00::1".parse().unwrap()), Some(Pnn(0)));

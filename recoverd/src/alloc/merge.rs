@@ -30,9 +30,11 @@ pub fn merge(reports: &[NodeReport]) -> Vec<AddrState> {
     for report in reports {
         for &(addr, believed) in &report.known {
             let addr = addr.to_canonical();
-            let entry = list
-                .entry(Reverse(addr_key(addr)))
-                .or_insert_with(|| AddrState { addr, owner: None, available: Default::default() });
+            let entry = list.entry(Reverse(addr_key(addr))).or_insert_with(|| AddrState {
+                addr,
+                owner: None,
+                available: Default::default(),
+            });
             // An IPv6 address below 2^32 has the key of an IPv4 address: as in CTDB they are one entry, here the IPv4 one.
             entry.addr = entry.addr.min(addr);
             if believed == Some(report.pnn) {
@@ -69,14 +71,24 @@ mod tests {
     #[test]
     fn only_self_claims_count_and_the_highest_wins() {
         let mut reports = [
-            report(0, &[("10.0.0.1", Some(0)), ("10.0.0.2", Some(2)), ("fd00::1", Some(0))], &["10.0.0.1", "10.0.0.9"]),
+            report(
+                0,
+                &[("10.0.0.1", Some(0)), ("10.0.0.2", Some(2)), ("fd00::1", Some(0))],
+                &["10.0.0.1", "10.0.0.9"],
+            ),
             report(1, &[("10.0.0.1", Some(1)), ("::ffff:10.0.0.2", None)], &["10.0.0.2", "fd00::1"]),
             report(2, &[("10.0.0.1", Some(0)), ("10.0.0.2", Some(1))], &["10.0.0.1"]),
         ];
         let merged = merge(&reports);
         let brief: Vec<_> = merged
             .iter()
-            .map(|a| (a.addr.to_string(), a.owner.map(|o| o.0), a.available.iter().map(|n| n.0).collect::<Vec<_>>()))
+            .map(|a| {
+                (
+                    a.addr.to_string(),
+                    a.owner.map(|o| o.0),
+                    a.available.iter().map(|n| n.0).collect::<Vec<_>>(),
+                )
+            })
             .collect();
         assert_eq!(
             brief,
@@ -93,7 +105,8 @@ mod tests {
 
     #[test]
     fn ipv6_that_collides_with_ipv4_is_one_entry_in_any_order() {
-        let mut reports = [report(0, &[("::10.0.0.1", None)], &[]), report(1, &[("10.0.0.1", None)], &["10.0.0.1"])];
+        let mut reports =
+            [report(0, &[("::10.0.0.1", None)], &[]), report(1, &[("10.0.0.1", None)], &["10.0.0.1"])];
         let merged = merge(&reports);
         assert_eq!(merged.len(), 1);
         assert_eq!(merged[0].addr.to_string(), "10.0.0.1");

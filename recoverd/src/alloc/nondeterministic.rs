@@ -18,7 +18,8 @@ pub(super) fn run(board: &mut Board<'_>) {
 
 fn level(board: &mut Board<'_>) {
     let sets = distinct_sets(board);
-    let mut owned: Vec<BTreeSet<usize>> = board.members().into_iter().map(|m| m.into_iter().collect()).collect();
+    let mut owned: Vec<BTreeSet<usize>> =
+        board.members().into_iter().map(|m| m.into_iter().collect()).collect();
     let limit = board.len() + 5;
     for _retry in 0..limit {
         // The first set, in list order, whose fullest node has two more than its emptiest.

@@ -107,13 +107,18 @@ impl fmt::Display for Reason {
         match self {
             Self::Kept => f.write_str("its owner can host it and nothing asks for a move"),
             Self::NobodyCanHost { vacancy } => write!(f, "{vacancy}, and no node can host it"),
-            Self::NoIpTakeover { vacancy } => write!(f, "{vacancy}, and NoIPTakeover forbids that another node takes it"),
+            Self::NoIpTakeover { vacancy } => {
+                write!(f, "{vacancy}, and NoIPTakeover forbids that another node takes it")
+            }
             Self::Home => f.write_str("the home_nodes file names this node"),
             Self::Turn { index, nodes } => {
                 write!(f, "it is this node's turn (place {index} of the list modulo {nodes} nodes)")
             }
             Self::FewestAddresses { vacancy, count } => {
-                write!(f, "{vacancy}, and of the nodes that can host it this one had the fewest addresses ({count})")
+                write!(
+                    f,
+                    "{vacancy}, and of the nodes that can host it this one had the fewest addresses ({count})"
+                )
             }
             Self::Levelled { from, from_count, to_count } => {
                 write!(f, "node {from} had {from_count} addresses and this node had {to_count}")
@@ -122,13 +127,19 @@ impl fmt::Display for Reason {
                 write!(f, "{vacancy}, and it is least like the addresses on this node (cost {cost})")
             }
             Self::Rebalanced { from, gain, cost } => {
-                write!(f, "this node had no addresses or asked for more, and leaving node {from} spreads its subnet better (gain {gain}, cost {cost})")
+                write!(
+                    f,
+                    "this node had no addresses or asked for more, and leaving node {from} spreads its subnet better (gain {gain}, cost {cost})"
+                )
             }
             Self::EvenShare { vacancy, share } => {
                 write!(f, "{vacancy}, and this node's even share ({share} addresses) has room for it")
             }
             Self::Evened { from_count, to_count } => {
-                write!(f, "shares were uneven (its old node had {from_count} addresses, this node {to_count}), and no smaller number of moves makes them even")
+                write!(
+                    f,
+                    "shares were uneven (its old node had {from_count} addresses, this node {to_count}), and no smaller number of moves makes them even"
+                )
             }
         }
     }
