@@ -1,1 +1,24 @@
-//! placeholder
+//! Events of ctdb-ip: the runner, the built-in handlers, and what `ctdb event …` shows and changes.
+//!
+//! One ordered list per event: built-in handlers and executables `NN.name.script` of `events/legacy/`, by two-digit prefix,
+//! then name; the first failure stops the rest (reference/ctdb.md 1.5). The runner reports what happened; which failures and
+//! time-outs count as success is decided by its caller (recoverd). Kernel requests go through [`NetIf`], which `ctdbd`
+//! implements with rtnetlink: nothing here speaks netlink.
+
+mod admin;
+mod catalogue;
+mod handler;
+mod interface;
+mod netif;
+mod options;
+mod process;
+mod runner;
+mod status;
+mod turns;
+
+pub use admin::{AdminError, ScriptInfo, ScriptKind};
+pub use handler::{BoxFuture, Handled, Handler};
+pub use interface::Interface;
+pub use netif::{NetIf, NetIfError};
+pub use runner::{RunResult, Runner, RunnerConfig};
+pub use status::{EventStatus, ScriptState, ScriptStatus};
