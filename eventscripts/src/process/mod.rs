@@ -175,6 +175,16 @@ impl Supervisor {
     }
 }
 
+/// The daemon ends while a script runs: nothing of it may go on behind the daemon's back.
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        // No id: reaped, and its number may be somebody else's.
+        if let Some(id) = self.child.id().and_then(|id| i32::try_from(id).ok()) {
+            signal(Pid::from_raw(id), Signal::SIGKILL);
+        }
+    }
+}
+
 fn signal(group: Pid, signal: Signal) {
     match killpg(group, signal) {
         Ok(()) | Err(Errno::ESRCH) => {}

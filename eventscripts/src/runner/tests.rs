@@ -201,16 +201,17 @@ async fn a_file_replaces_or_disables_the_handler_of_its_name() {
 #[tokio::test]
 async fn time_is_for_all_scripts_together_and_the_caller_is_not_held() {
     let dir = tempfile::tempdir().unwrap();
-    script(dir.path(), "10.slow.script", "sleep 0.3");
+    script(dir.path(), "10.slow.script", "sleep 1");
     script(dir.path(), "20.hung.script", "trap '' TERM; echo before; sleep 60; sleep 60");
     script(dir.path(), "30.next.script", "echo ran >>$LOG");
     let runner = runner(dir.path());
-    let clock = Instant::now();
-    let outcome = run_for(&runner, "startup", Duration::from_millis(800)).await;
+    let outcome = run_for(&runner, "startup", Duration::from_secs(2)).await;
     assert_eq!(outcome, timed_out("20.hung"));
-    assert!(clock.elapsed() < Duration::from_millis(1050), "held for {:?}", clock.elapsed());
+    assert!(runner.turns.entries() > 0, "the caller was held until the script was gone");
     assert_eq!(shown(&runner, "startup"), ["10.slow Ok ", "20.hung TimedOut before"]);
-    assert_eq!(runner.status("startup").unwrap().summary(), 110);
+    let status = runner.status("startup").unwrap();
+    assert_eq!(status.summary(), 110);
+    assert!(status.scripts[1].duration < Duration::from_millis(1900), "{status:?}");
     assert_eq!(log(&dir), Vec::<String>::new());
 }
 
@@ -233,7 +234,7 @@ async fn a_hung_script_costs_only_its_own_address() {
     let runner = runner(dir.path());
     let hung = tokio::spawn({
         let runner = Arc::clone(&runner);
-        async move { run_for(&runner, "takeip eth1 10.0.0.1 24", Duration::from_millis(1500)).await }
+        async move { run_for(&runner, "takeip eth1 10.0.0.1 24", Duration::from_secs(4)).await }
     });
     logged(&dir, "begin takeip 10.0.0.1").await;
     let next = tokio::spawn({
