@@ -6,7 +6,11 @@
 //! replayed in a test. `ctdbd` is the only caller: it feeds inputs and performs actions.
 
 pub mod alloc;
+pub mod check;
 pub mod control;
+pub mod explain;
 pub mod model;
 pub mod msg;
+pub mod plan;
+pub mod takeover;
 pub mod view;
