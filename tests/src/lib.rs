@@ -1,1 +1,4 @@
-//! placeholder
+//! What the tests of ctdb-ip share: the lab of network namespaces, and the conformance vectors.
+
+pub mod lab;
+pub mod vectors;
