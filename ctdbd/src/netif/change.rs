@@ -1,0 +1,210 @@
+//! Adding and deleting addresses: idempotent, many with one system call.
+
+use super::{ANSWER_TIMEOUT, Netif, NetifError};
+use futures_util::StreamExt;
+use netlink_packet_core::{
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
+};
+use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use netlink_sys::SocketAddr;
+use nix::errno::Errno;
+use nix::net::if_::if_nametoindex;
+use std::collections::HashMap;
+use std::fmt;
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
+
+/// Requests in one datagram. Their answers (768 bytes of kernel memory each) fit into the smallest default receive buffer.
+const BATCH: usize = 128;
+
+/// An address with its mask bits on an interface.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OnIface {
+    /// Interface name.
+    pub iface: String,
+    /// The address.
+    pub addr: IpAddr,
+    /// Mask bits.
+    pub prefix: u8,
+}
+
+impl fmt::Display for OnIface {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{} on {}", self.addr, self.prefix, self.iface)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verb {
+    Add,
+    Del,
+}
+
+impl Verb {
+    fn describe(self, what: &OnIface) -> String {
+        let verb = match self {
+            Self::Add => "add",
+            Self::Del => "delete",
+        };
+        format!("{verb} address {}/{}", what.addr, what.prefix)
+    }
+
+    /// Whether the kernel's no means that things already are as asked.
+    fn is_done(self, errno: Errno) -> bool {
+        match self {
+            Self::Add => errno == Errno::EEXIST,
+            Self::Del => matches!(errno, Errno::EADDRNOTAVAIL | Errno::ENOENT),
+        }
+    }
+}
+
+impl Netif {
+    /// Puts an address on an interface and says whether that changed anything: an address that is there already is a success. IPv4 gets the broadcast address of its subnet
+    /// (as `ip addr add … brd +`), IPv6 is usable at once (no duplicate address detection: the lease says that it is ours).
+    ///
+    /// # Errors
+    /// The kernel refused, or there is no such interface.
+    pub async fn add_address(&self, iface: &str, addr: IpAddr, prefix: u8) -> Result<bool, NetifError> {
+        self.change_one(Verb::Add, iface, addr, prefix).await
+    }
+
+    /// Takes an address off an interface and says whether it was there.
+    ///
+    /// # Errors
+    /// The kernel refused, or there is no such interface.
+    pub async fn del_address(&self, iface: &str, addr: IpAddr, prefix: u8) -> Result<bool, NetifError> {
+        self.change_one(Verb::Del, iface, addr, prefix).await
+    }
+
+    /// [`Netif::add_address`] for many, answered in the same order. One failure does not keep the others from being done.
+    pub async fn add_addresses(&self, what: &[OnIface]) -> Vec<Result<bool, NetifError>> {
+        self.change(Verb::Add, what).await
+    }
+
+    /// [`Netif::del_address`] for many, answered in the same order. One failure does not keep the others from being done.
+    pub async fn del_addresses(&self, what: &[OnIface]) -> Vec<Result<bool, NetifError>> {
+        self.change(Verb::Del, what).await
+    }
+
+    /// Sets `promote_secondaries` on an interface, without which the kernel deletes all addresses of a subnet with the first.
+    ///
+    /// # Errors
+    /// The name cannot be an interface's, there is no such interface, or `/proc/sys` cannot be written.
+    pub fn promote_secondaries(&self, iface: &str) -> Result<(), NetifError> {
+        let bad = iface.is_empty()
+            || iface.len() > 15
+            || matches!(iface, "." | "..")
+            || iface.contains(|c: char| c == '/' || c.is_whitespace());
+        if bad {
+            return Err(NetifError::BadName { name: iface.to_owned() });
+        }
+        // The directory bears the interface's name as it is, dots included: only sysctl(8) writes them as slashes.
+        let path = format!("/proc/sys/net/ipv4/conf/{iface}/promote_secondaries");
+        if fs::read_to_string(&path).is_ok_and(|now| now.trim() == "1") {
+            return Ok(());
+        }
+        fs::write(&path, "1").map_err(|source| NetifError::Sysctl { path, value: "1", source })
+    }
+
+    async fn change_one(
+        &self,
+        verb: Verb,
+        iface: &str,
+        addr: IpAddr,
+        prefix: u8,
+    ) -> Result<bool, NetifError> {
+        let what = [OnIface { iface: iface.to_owned(), addr, prefix }];
+        self.change(verb, &what).await.pop().unwrap_or(Ok(false))
+    }
+
+    async fn change(&self, verb: Verb, what: &[OnIface]) -> Vec<Result<bool, NetifError>> {
+        let mut indices: HashMap<&str, Result<u32, Errno>> = HashMap::new();
+        let mut results: Vec<Result<bool, NetifError>> = Vec::with_capacity(what.len());
+        let mut messages = Vec::with_capacity(what.len());
+        for (position, one) in what.iter().enumerate() {
+            let index = *indices.entry(&one.iface).or_insert_with(|| if_nametoindex(one.iface.as_str()));
+            results.push(match index {
+                Ok(index) => {
+                    messages.push((position, request(verb, index, one)));
+                    Ok(true)
+                }
+                Err(errno) => answer(verb, one, errno),
+            });
+        }
+        while !messages.is_empty() {
+            let rest = messages.split_off(messages.len().min(BATCH));
+            let (positions, batch): (Vec<usize>, Vec<_>) = messages.into_iter().unzip();
+            let answers = self.send(batch).await;
+            for (n, position) in positions.into_iter().enumerate() {
+                results[position] = match answers.get(n) {
+                    Some(None) => Ok(true),
+                    Some(Some(errno)) => answer(verb, &what[position], *errno),
+                    None => Err(NetifError::NoAnswer { request: verb.describe(&what[position]) }),
+                };
+            }
+            messages = rest;
+        }
+        results
+    }
+
+    /// Sends requests in one datagram and returns the kernel's answers in the same order: `None` is its yes. The kernel works
+    /// through a datagram in order and answers each request exactly once; fewer answers mean that it fell silent.
+    async fn send(&self, batch: Vec<NetlinkMessage<RouteNetlinkMessage>>) -> Vec<Option<Errno>> {
+        let mut answers = Vec::with_capacity(batch.len());
+        let Ok(mut stream) = self.handle.request_batch(batch, SocketAddr::new(0, 0)) else {
+            return answers;
+        };
+        let read = async {
+            while let Some(message) = stream.next().await {
+                if let NetlinkPayload::Error(e) = message.payload {
+                    answers.push(e.code.map(|c| Errno::from_raw(c.get().abs())));
+                }
+            }
+        };
+        // The time-out only cuts the list short, which the caller reports per address.
+        let _elapsed = tokio::time::timeout(ANSWER_TIMEOUT, read).await;
+        answers
+    }
+}
+
+fn answer(verb: Verb, what: &OnIface, errno: Errno) -> Result<bool, NetifError> {
+    if verb.is_done(errno) {
+        return Ok(false);
+    }
+    Err(NetifError::Refused { request: verb.describe(what), object: what.iface.clone(), errno })
+}
+
+fn request(verb: Verb, index: u32, what: &OnIface) -> NetlinkMessage<RouteNetlinkMessage> {
+    let mut message = AddressMessage::default();
+    message.header.index = index;
+    message.header.prefix_len = what.prefix;
+    message.attributes.push(AddressAttribute::Local(what.addr));
+    message.attributes.push(AddressAttribute::Address(what.addr));
+    match what.addr {
+        IpAddr::V4(addr) => {
+            message.header.family = AddressFamily::Inet;
+            if verb == Verb::Add && what.prefix < 31 {
+                message.attributes.push(AddressAttribute::Broadcast(broadcast(addr, what.prefix)));
+            }
+        }
+        IpAddr::V6(_) => {
+            message.header.family = AddressFamily::Inet6;
+            if verb == Verb::Add {
+                message.header.flags = AddressHeaderFlags::Nodad;
+            }
+        }
+    }
+    let (message, flags) = match verb {
+        Verb::Add => (RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL),
+        Verb::Del => (RouteNetlinkMessage::DelAddress(message), 0),
+    };
+    let mut request = NetlinkMessage::from(message);
+    request.header.flags = NLM_F_REQUEST | NLM_F_ACK | flags;
+    request
+}
+
+/// The last address of the subnet. `prefix` is below 31.
+fn broadcast(addr: Ipv4Addr, prefix: u8) -> Ipv4Addr {
+    Ipv4Addr::from(u32::from(addr) | (u32::MAX >> u32::from(prefix)))
+}

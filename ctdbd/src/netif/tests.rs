@@ -1,0 +1,248 @@
+//! On real interfaces, each test in a network namespace of its own.
+
+use super::{Change, Netif, NetifError, OnIface, Update, Watch};
+use crate::testns::{delete_link, in_own_network, report, set_link, veth};
+use eventscripts::NetIfError;
+use futures_util::StreamExt;
+use nix::errno::Errno;
+use recoverd::model::KernelState;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn nth(n: u16) -> IpAddr {
+    let [high, low] = n.to_be_bytes();
+    Ipv4Addr::new(10, 9, high, low).into()
+}
+
+fn many(iface: &str, n: u16) -> Vec<OnIface> {
+    (1..=n).map(|n| OnIface { iface: iface.to_owned(), addr: nth(n), prefix: 16 }).collect()
+}
+
+/// Collects updates until `done` holds of the state.
+async fn until(watch: &mut Watch, what: &str, done: impl Fn(&KernelState) -> bool) -> (Vec<Change>, u32) {
+    let (mut changes, mut updates) = (Vec::new(), 0);
+    let wait = async {
+        while !done(&watch.state()) {
+            let Some(Update { changes: new, state: _ }) = watch.next().await else { return };
+            changes.extend(new);
+            updates += 1;
+        }
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(10), wait).await.is_ok();
+    assert!(in_time, "waited 10 s for {what}; now {:?}", watch.state());
+    (changes, updates)
+}
+
+#[test]
+fn addresses_are_added_and_deleted_twice_without_harm() {
+    in_own_network("netif::tests::addresses_are_added_and_deleted_twice_without_harm", || async {
+        veth("pub.1", "far").await;
+        let netif = Netif::requests_only().unwrap();
+        for (addr, prefix) in [(ip("10.1.2.3"), 24), (ip("10.1.2.4"), 32), (ip("fd00::1"), 64)] {
+            assert!(netif.add_address("pub.1", addr, prefix).await.unwrap(), "{addr} was not there");
+            assert!(!netif.add_address("pub.1", addr, prefix).await.unwrap(), "{addr} was there");
+            let state = netif.observe().await.unwrap();
+            let places = state.places(addr);
+            assert_eq!((places.len(), places[0].iface.as_str(), places[0].prefix), (1, "pub.1", prefix));
+            assert!(netif.del_address("pub.1", addr, prefix).await.unwrap(), "{addr} was there");
+            assert!(!netif.del_address("pub.1", addr, prefix).await.unwrap(), "{addr} was not there");
+            assert!(netif.observe().await.unwrap().places(addr).is_empty());
+        }
+    });
+}
+
+#[test]
+fn an_ipv6_address_is_usable_at_once_and_ipv4_has_its_broadcast() {
+    in_own_network("netif::tests::an_ipv6_address_is_usable_at_once_and_ipv4_has_its_broadcast", || async {
+        veth("pub", "far").await;
+        let netif = Netif::requests_only().unwrap();
+        let v6: Ipv6Addr = "fd00::7".parse().unwrap();
+        netif.add_address("pub", v6.into(), 64).await.unwrap();
+        tokio::net::TcpListener::bind((v6, 0)).await.expect("bind fails on a tentative address");
+        netif.add_address("pub", ip("10.1.2.3"), 24).await.unwrap();
+        // The route of the subnet's broadcast address is there for a broadcast address only.
+        let socket = tokio::net::UdpSocket::bind("0.0.0.0:0").await.unwrap();
+        let refused = socket.send_to(b"x", "10.1.2.255:9").await.unwrap_err();
+        assert_eq!(refused.raw_os_error(), Some(Errno::EACCES as i32), "a broadcast needs SO_BROADCAST");
+    });
+}
+
+#[test]
+fn errors_name_request_object_and_remedy() {
+    in_own_network("netif::tests::errors_name_request_object_and_remedy", || async {
+        veth("pub", "far").await;
+        let netif = Netif::requests_only().unwrap();
+        let missing = netif.add_address("nope", ip("10.0.0.1"), 24).await.unwrap_err();
+        assert_eq!(
+            missing.to_string(),
+            "cannot add address 10.0.0.1/24 on nope: ENODEV (No such device); there is no such interface now: \
+             compare public_addresses with `ip link`"
+        );
+        assert!(
+            matches!(NetIfError::from(missing), NetIfError::NoInterface { iface, .. } if iface == "nope")
+        );
+        let bad = netif.add_address("pub", ip("10.0.0.1"), 77).await.unwrap_err();
+        assert!(matches!(bad, NetifError::Refused { errno: Errno::EINVAL, .. }), "{bad}");
+        assert!(netif.promote_secondaries("../all").unwrap_err().to_string().contains("cannot be the name"));
+        assert!(netif.hardware("nope").await.unwrap_err().to_string().contains("on nope: ENODEV"));
+        // One failure in a batch leaves the others alone.
+        let mut batch = many("pub", 3);
+        batch[1].prefix = 77;
+        batch.push(OnIface { iface: "nope".to_owned(), addr: nth(4), prefix: 16 });
+        let ok: Vec<bool> = netif.add_addresses(&batch).await.iter().map(Result::is_ok).collect();
+        assert_eq!(ok, [true, false, true, false]);
+    });
+}
+
+#[test]
+fn deleting_the_first_address_of_a_subnet_keeps_the_others() {
+    in_own_network("netif::tests::deleting_the_first_address_of_a_subnet_keeps_the_others", || async {
+        veth("pub.7", "far").await;
+        let netif = Netif::requests_only().unwrap();
+        match netif.promote_secondaries("pub.7") {
+            Err(NetifError::Sysctl { source, .. }) if source.raw_os_error() == Some(Errno::EROFS as i32) => {
+                report(
+                    "skipped: deleting_the_first_address_of_a_subnet_keeps_the_others: needs a writable /proc/sys",
+                );
+                return;
+            }
+            other => other.unwrap(),
+        }
+        netif.add_addresses(&many("pub.7", 3)).await.into_iter().for_each(|r| assert!(r.unwrap()));
+        netif.del_address("pub.7", nth(1), 16).await.unwrap();
+        let state = netif.observe().await.unwrap();
+        assert_eq!(state.places(nth(2)).len() + state.places(nth(3)).len(), 2, "{state:?}");
+    });
+}
+
+#[test]
+fn the_watch_tells_of_addresses_and_links() {
+    in_own_network("netif::tests::the_watch_tells_of_addresses_and_links", || async {
+        let (netif, mut watch) = Netif::open().await.unwrap();
+        veth("pub", "far").await;
+        until(&mut watch, "both ends up", |s| s.link_up("pub") && s.link_up("far")).await;
+        netif.add_address("pub", nth(1), 16).await.unwrap();
+        let added = Change::AddressAdded { iface: "pub".to_owned(), addr: nth(1), prefix: 16 };
+        let (changes, _) = until(&mut watch, "the address", |s| !s.places(nth(1)).is_empty()).await;
+        assert!(changes.contains(&added), "{changes:?}");
+        netif.del_address("pub", nth(1), 16).await.unwrap();
+        let removed = Change::AddressRemoved { iface: "pub".to_owned(), addr: nth(1), prefix: 16 };
+        let (changes, _) = until(&mut watch, "its removal", |s| s.places(nth(1)).is_empty()).await;
+        assert!(changes.contains(&removed), "{changes:?}");
+        // The far end down takes the carrier of the near one, which stays set up.
+        set_link("far", false).await;
+        let down = Change::LinkChanged { iface: "pub".to_owned(), up: false };
+        let (changes, _) = until(&mut watch, "no carrier", |s| !s.link_up("pub")).await;
+        assert!(changes.contains(&down) && watch.state().links["pub"].admin_up, "{changes:?}");
+        netif.add_address("pub", nth(2), 16).await.unwrap();
+        delete_link("pub").await;
+        let (changes, _) = until(&mut watch, "no link", |s| !s.links.contains_key("pub")).await;
+        assert!(
+            changes.contains(&Change::AddressRemoved { iface: "pub".to_owned(), addr: nth(2), prefix: 16 }),
+            "{changes:?}"
+        );
+        assert_eq!(*watch.state(), netif.observe().await.unwrap(), "the mirror and the kernel agree");
+    });
+}
+
+#[test]
+fn a_thousand_addresses_are_added_in_one_go_and_told_in_few_updates() {
+    in_own_network(
+        "netif::tests::a_thousand_addresses_are_added_in_one_go_and_told_in_few_updates",
+        || async {
+            veth("pub", "far").await;
+            let (netif, mut watch) = Netif::open().await.unwrap();
+            netif.promote_secondaries("pub").unwrap();
+            let batch = many("pub", 1000);
+            let start = Instant::now();
+            let adding = tokio::spawn({
+                let (netif, batch) = (netif.clone(), batch.clone());
+                async move {
+                    let results = netif.add_addresses(&batch).await;
+                    (results, start.elapsed())
+                }
+            });
+            let (changes, updates) =
+                until(&mut watch, "all", |s| batch.iter().all(|b| !s.places(b.addr).is_empty())).await;
+            let told = start.elapsed();
+            let (results, added) = adding.await.unwrap();
+            assert!(results.into_iter().all(|r| r.unwrap()));
+            assert_eq!(changes.iter().filter(|c| matches!(c, Change::AddressAdded { .. })).count(), 1000);
+            assert!(updates <= 200, "{updates} updates for 1000 addresses");
+            assert_eq!(*watch.state(), netif.observe().await.unwrap());
+            let start = Instant::now();
+            netif.observe().await.unwrap();
+            let observed = start.elapsed();
+            let single = Instant::now();
+            let ones = many("pub", 1300).split_off(1000);
+            let each = ones.iter().map(|o| netif.add_address(&o.iface, o.addr, o.prefix));
+            futures_util::future::join_all(each).await.into_iter().for_each(|r| assert!(r.unwrap()));
+            let single = single.elapsed();
+            let start = Instant::now();
+            netif.del_addresses(&batch).await.into_iter().for_each(|r| assert!(r.unwrap()));
+            report(&format!(
+                "measured: 1000 adds in a batch {added:?}, all told after {told:?} in {updates} updates; observe {observed:?}; \
+             300 adds by 300 callers {single:?}; 1000 deletes {:?}",
+                start.elapsed()
+            ));
+        },
+    );
+}
+
+#[test]
+fn an_address_removed_by_hand_is_repaired_at_once() {
+    in_own_network("netif::tests::an_address_removed_by_hand_is_repaired_at_once", || async {
+        veth("pub", "far").await;
+        let (netif, mut watch) = Netif::open().await.unwrap();
+        let other = Netif::requests_only().unwrap();
+        let mut took = Vec::new();
+        for _ in 0..200 {
+            netif.add_address("pub", nth(1), 16).await.unwrap();
+            until(&mut watch, "the address", |s| !s.places(nth(1)).is_empty()).await;
+            let start = Instant::now();
+            other.del_address("pub", nth(1), 16).await.unwrap();
+            until(&mut watch, "its removal", |s| s.places(nth(1)).is_empty()).await;
+            assert!(netif.add_address("pub", nth(1), 16).await.unwrap());
+            took.push(start.elapsed());
+            until(&mut watch, "the address", |s| !s.places(nth(1)).is_empty()).await;
+        }
+        took.sort();
+        report(&format!(
+            "measured: removal seen and repaired: median {:?}, worst {:?}",
+            took[100], took[199]
+        ));
+    });
+}
+
+#[test]
+fn lost_notifications_are_made_up_for() {
+    in_own_network("netif::tests::lost_notifications_are_made_up_for", || async {
+        veth("pub", "far").await;
+        let (netif, mut watch) = Netif::open().await.unwrap();
+        netif.promote_secondaries("pub").unwrap();
+        // As after an overrun: what was told is gone, what is known is old.
+        let batch = many("pub", 5);
+        netif.add_addresses(&batch).await;
+        watch.notifications =
+            Box::pin(futures_util::stream::iter([overrun()]).chain(futures_util::stream::pending()));
+        let update = tokio::time::timeout(Duration::from_secs(5), watch.next()).await.unwrap().unwrap();
+        assert_eq!(update.changes.len(), 5, "{:?}", update.changes);
+        assert_eq!(*update.state, netif.observe().await.unwrap());
+        drop(update);
+        netif.del_addresses(&batch[..2]).await;
+        assert_eq!(watch.resync().await.unwrap().unwrap().changes.len(), 2);
+        assert!(watch.resync().await.unwrap().is_none());
+        assert_eq!(Arc::strong_count(&watch.state()), 2, "nobody else holds the state");
+    });
+}
+
+fn overrun() -> super::watch::Notification {
+    use netlink_packet_core::{NetlinkHeader, NetlinkMessage, NetlinkPayload};
+    let message = NetlinkMessage::new(NetlinkHeader::default(), NetlinkPayload::Overrun(Vec::new()));
+    (message, netlink_sys::SocketAddr::new(0, 0))
+}

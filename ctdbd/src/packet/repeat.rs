@@ -1,0 +1,74 @@
+//! Announcing an address several times, until it is released.
+
+use super::Announcer;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::task::{AbortHandle, JoinHandle};
+use tokio::time::{MissedTickBehavior, interval};
+
+/// The announcements under way: at most one series for each address. Dropping it ends them all.
+///
+/// Count and interval are the tunables `GratuitousArpCount` and `GratuitousArpIntervalMs` (CTDB: 3 and 1.1 s, hard-coded).
+#[derive(Debug)]
+pub struct Announcements {
+    announcer: Arc<Announcer>,
+    running: Mutex<HashMap<IpAddr, AbortHandle>>,
+}
+
+impl Announcements {
+    /// Nothing is announced yet.
+    #[must_use]
+    pub fn new(announcer: Arc<Announcer>) -> Self {
+        Self { announcer, running: Mutex::default() }
+    }
+
+    /// Announces `addr` on `iface` now and again after each `every`, `count` times in all; replaces a series under way. A
+    /// failure is logged and does not end the series. Must be called inside a tokio runtime.
+    pub fn start(&self, iface: &str, addr: IpAddr, count: u32, every: Duration) {
+        let announcer = Arc::clone(&self.announcer);
+        let iface = iface.to_owned();
+        let series: JoinHandle<()> = tokio::spawn(async move {
+            // An interval of zero is not a period: send back to back, a millisecond apart.
+            let mut ticks = interval(every.max(Duration::from_millis(1)));
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            for _ in 0..count {
+                ticks.tick().await;
+                if let Err(e) = announcer.announce(&iface, addr).await {
+                    tracing::warn!("{e}");
+                }
+            }
+        });
+        let mut running = self.running();
+        // Series end by themselves: sweep them out before the table would have to grow.
+        if running.len() == running.capacity() {
+            running.retain(|_, task| !task.is_finished());
+        }
+        if let Some(former) = running.insert(addr, series.abort_handle()) {
+            former.abort();
+        }
+    }
+
+    /// Ends the series of `addr`: to be called before it is released. A frame that is being sent at this moment may still leave.
+    pub fn stop(&self, addr: IpAddr) {
+        if let Some(series) = self.running().remove(&addr) {
+            series.abort();
+        }
+    }
+
+    /// Ends all series.
+    pub fn stop_all(&self) {
+        self.running().drain().for_each(|(_, series)| series.abort());
+    }
+
+    fn running(&self) -> MutexGuard<'_, HashMap<IpAddr, AbortHandle>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Announcements {
+    fn drop(&mut self) {
+        self.stop_all();
+    }
+}
