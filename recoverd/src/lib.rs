@@ -5,12 +5,16 @@
 //! argument, [`model::Mono`]), and its inputs and outputs are plain values that serialize, so that what a daemon saw can be
 //! replayed in a test. `ctdbd` is the only caller: it feeds inputs and performs actions.
 
+pub mod action;
 pub mod alloc;
 pub mod check;
+pub mod command;
 pub mod control;
 pub mod explain;
+pub mod input;
 pub mod model;
 pub mod msg;
+pub mod node;
 pub mod plan;
 pub mod takeover;
 pub mod view;
