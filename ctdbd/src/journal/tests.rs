@@ -96,7 +96,10 @@ fn damage(path: &Path, how: impl Fn(&Path)) {
 #[test]
 fn a_damaged_store_is_set_aside() {
     let dir = tempfile::tempdir().unwrap();
-    damage(&dir.path().join("conf"), |store| fs::write(store.join("conf"), "garbage").unwrap());
+    damage(&dir.path().join("db"), |store| {
+        fs::remove_file(store.join("db")).unwrap();
+        fs::create_dir(store.join("db")).unwrap();
+    });
     damage(&dir.path().join("file"), |store| {
         fs::remove_dir_all(store).unwrap();
         fs::write(store, "a file where a directory was").unwrap();
