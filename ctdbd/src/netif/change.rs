@@ -1,5 +1,6 @@
 //! Adding and deleting addresses: idempotent, many with one system call.
 
+use super::mirror::own_address;
 use super::{ANSWER_TIMEOUT, Netif, NetifError};
 use futures_util::StreamExt;
 use netlink_packet_core::{
@@ -34,6 +35,9 @@ impl fmt::Display for OnIface {
         write!(f, "{}/{} on {}", self.addr, self.prefix, self.iface)
     }
 }
+
+/// A request and whose it is: its position in the caller's list.
+type Deletion = (usize, NetlinkMessage<RouteNetlinkMessage>);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Verb {
@@ -83,6 +87,10 @@ impl Netif {
     }
 
     /// [`Netif::del_address`] for many, answered in the same order. One failure does not keep the others from being done.
+    ///
+    /// Prefer it to many single deletions: it takes the secondary addresses of a subnet first. Deleting the first address of a
+    /// subnet makes the kernel promote the next and set up all others anew; a thousand deletions in the order of their addition
+    /// took 9 s, in the opposite order 0.02 s (measured, Linux 6.18).
     pub async fn del_addresses(&self, what: &[OnIface]) -> Vec<Result<bool, NetifError>> {
         self.change(Verb::Del, what).await
     }
@@ -132,6 +140,9 @@ impl Netif {
                 Err(errno) => answer(verb, one, errno),
             });
         }
+        if verb == Verb::Del && messages.len() > 1 {
+            self.secondaries_first(&mut messages).await;
+        }
         while !messages.is_empty() {
             let rest = messages.split_off(messages.len().min(BATCH));
             let (positions, batch): (Vec<usize>, Vec<_>) = messages.into_iter().unzip();
@@ -146,6 +157,30 @@ impl Netif {
             messages = rest;
         }
         results
+    }
+
+    /// Orders deletions against the kernel's list, in which the first address of a subnet stands before its secondaries. If the list
+    /// cannot be had, the order of the caller, reversed, is the best guess.
+    async fn secondaries_first(&self, deletions: &mut [Deletion]) {
+        deletions.reverse();
+        let Ok(list) = self.list_addresses().await else { return };
+        let place: HashMap<(u32, IpAddr, u8), usize> = list
+            .iter()
+            .filter_map(|m| match m {
+                RouteNetlinkMessage::NewAddress(m) => key(m),
+                _ => None,
+            })
+            .zip(0..)
+            .collect();
+        deletions.sort_by_key(|(_, message)| {
+            let at = match &message.payload {
+                NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelAddress(m)) => {
+                    key(m).and_then(|key| place.get(&key))
+                }
+                _ => None,
+            };
+            std::cmp::Reverse(at.copied())
+        });
     }
 
     /// Sends requests in one datagram and returns the kernel's answers in the same order: `None` is its yes. The kernel works
@@ -166,6 +201,11 @@ impl Netif {
         let _elapsed = tokio::time::timeout(ANSWER_TIMEOUT, read).await;
         answers
     }
+}
+
+/// What tells an address in the kernel's list from others.
+fn key(message: &AddressMessage) -> Option<(u32, IpAddr, u8)> {
+    own_address(message).map(|addr| (message.header.index, addr, message.header.prefix_len))
 }
 
 fn answer(verb: Verb, what: &OnIface, errno: Errno) -> Result<bool, NetifError> {

@@ -158,7 +158,7 @@ fn has(state: &KernelState, (addr, prefix, iface): &(IpAddr, u8, &str)) -> bool 
 }
 
 /// The address that is ours: `IFA_LOCAL`, which for a point-to-point link differs from `IFA_ADDRESS`, the peer's.
-fn own_address(message: &AddressMessage) -> Option<IpAddr> {
+pub(super) fn own_address(message: &AddressMessage) -> Option<IpAddr> {
     let mut addr = None;
     for attribute in &message.attributes {
         match attribute {

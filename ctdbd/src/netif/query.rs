@@ -56,15 +56,23 @@ impl Netif {
     pub(super) async fn picture(&self) -> Result<Mirror, NetifError> {
         let _one_dump_at_a_time = self.dumping.lock().await;
         let links = self.dump(RouteNetlinkMessage::GetLink(LinkMessage::default()), "list the links").await?;
-        let addresses = self
-            .dump(RouteNetlinkMessage::GetAddress(AddressMessage::default()), "list the addresses")
-            .await?;
+        let addresses = self.dump_addresses().await?;
         let mut mirror = Mirror::default();
         for message in links.iter().chain(&addresses) {
             // An address on a link that came into being between the two dumps is left to the notification of that link.
             mirror.apply(message, &mut Vec::new());
         }
         Ok(mirror)
+    }
+
+    /// All addresses as the kernel lists them: on each interface the first address of a subnet before its secondaries.
+    pub(super) async fn list_addresses(&self) -> Result<Vec<RouteNetlinkMessage>, NetifError> {
+        let _one_dump_at_a_time = self.dumping.lock().await;
+        self.dump_addresses().await
+    }
+
+    async fn dump_addresses(&self) -> Result<Vec<RouteNetlinkMessage>, NetifError> {
+        self.dump(RouteNetlinkMessage::GetAddress(AddressMessage::default()), "list the addresses").await
     }
 
     async fn dump(
