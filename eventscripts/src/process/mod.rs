@@ -33,6 +33,8 @@ const GRACE: Duration = Duration::from_secs(2);
 const HOOK_LIMIT: Duration = Duration::from_secs(5);
 /// A killed process that hangs in the kernel (dead NFS) is not waited for longer than this.
 const REAP_LIMIT: Duration = Duration::from_secs(1);
+/// How often, and with which pause, a file is tried again that somebody is just writing (`ETXTBSY`).
+const BUSY_TRIES: (u32, Duration) = (10, Duration::from_millis(20));
 /// Between two looks at a process that is being ended.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -73,9 +75,27 @@ struct Supervisor {
 /// Starts a process. `keep` is dropped when the process is gone, or as good as gone.
 ///
 /// # Errors
-/// Those of fork and exec.
-pub(crate) fn start<A: AsRef<OsStr>>(
-    spec: Spec<'_, A>,
+/// Those of fork and exec; `ETXTBSY` only after some tries.
+pub(crate) async fn start<A: AsRef<OsStr>>(
+    spec: &Spec<'_, A>,
+    hook: Option<Hook>,
+    keep: impl Any + Send + Sync,
+) -> io::Result<Running> {
+    let keep = Arc::new(keep);
+    let mut tries = BUSY_TRIES.0;
+    loop {
+        match start_once(spec, hook.clone(), Arc::clone(&keep)) {
+            Err(e) if e.kind() == io::ErrorKind::ExecutableFileBusy && tries > 0 => {
+                tries -= 1;
+                sleep(BUSY_TRIES.1).await;
+            }
+            started => return started,
+        }
+    }
+}
+
+fn start_once<A: AsRef<OsStr>>(
+    spec: &Spec<'_, A>,
     hook: Option<Hook>,
     keep: impl Any + Send,
 ) -> io::Result<Running> {
@@ -95,7 +115,7 @@ pub(crate) fn start<A: AsRef<OsStr>>(
     let (stop, stopped) = oneshot::channel();
     let (finished, done) = oneshot::channel();
     let mut supervisor =
-        Supervisor { child, pipe, tail: Arc::clone(&tail), stop: stopped, hook, env: spec.env };
+        Supervisor { child, pipe, tail: Arc::clone(&tail), stop: stopped, hook, env: Arc::clone(&spec.env) };
     tokio::spawn(async move {
         if let Some(status) = supervisor.finish().await {
             // The caller may be gone; then nobody wants to know.
@@ -201,7 +221,7 @@ fn has_exited(pid: Pid) -> bool {
 async fn run_hook(hook: &Hook, pid: Pid, env: Arc<[(String, String)]>) {
     let name = hook.path.display();
     let args = [pid.to_string(), hook.event.clone()];
-    let mut running = match start(Spec { path: &hook.path, args: &args, env }, None, ()) {
+    let mut running = match start_once(&Spec { path: &hook.path, args: &args, env }, None, ()) {
         Ok(running) => running,
         Err(e) => return tracing::warn!("running debug script {name} {pid}: {e}"),
     };

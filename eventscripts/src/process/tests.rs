@@ -31,7 +31,7 @@ fn alive(pid: Pid) -> bool {
 async fn output_of_both_streams_is_kept_in_order_with_status() {
     let dir = tempfile::tempdir().unwrap();
     let path = script(dir.path(), "a", "echo one $1; echo two >&2; pwd; cat; exit 3");
-    let mut running = start(spec(&path, &["x y".to_owned()]), None, ()).unwrap();
+    let mut running = start(&spec(&path, &["x y".to_owned()]), None, ()).await.unwrap();
     assert_eq!(running.finish().await.unwrap().code(), Some(3));
     assert_eq!(running.output(), "one x y\ntwo\n/");
 }
@@ -40,7 +40,7 @@ async fn output_of_both_streams_is_kept_in_order_with_status() {
 async fn of_much_output_the_end_is_kept() {
     let dir = tempfile::tempdir().unwrap();
     let path = script(dir.path(), "a", "head -c 1000000 /dev/zero | tr '\\0' x; echo; echo last");
-    let mut running = start(spec(&path, &[]), None, ()).unwrap();
+    let mut running = start(&spec(&path, &[]), None, ()).await.unwrap();
     assert!(running.finish().await.unwrap().success());
     let output = running.output();
     assert!(output.starts_with("... 934470 bytes before this are not kept\nxxx"), "{}", &output[..80]);
@@ -52,7 +52,7 @@ async fn a_service_left_behind_neither_delays_the_end_nor_dies() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("pid");
     let path = script(dir.path(), "a", &format!("sleep 60 & echo $! >{}; echo started", file.display()));
-    let mut running = start(spec(&path, &[]), None, ()).unwrap();
+    let mut running = start(&spec(&path, &[]), None, ()).await.unwrap();
     let status = timeout(Duration::from_secs(10), running.finish()).await.expect("waits for the service");
     assert!(status.unwrap().success());
     assert_eq!(running.output(), "started");
@@ -72,7 +72,7 @@ async fn the_whole_group_ends_when_time_is_over_even_if_it_ignores_term() {
     let path = script(dir.path(), "a", &body);
     let (gone, mut kept) = oneshot::channel::<()>();
     let running =
-        start(spec(&path, &[]), Some(Hook { path: hook, event: "monitor".to_owned() }), gone).unwrap();
+        start(&spec(&path, &[]), Some(Hook { path: hook, event: "monitor".to_owned() }), gone).await.unwrap();
     let grandchild = pid_in(&file).await;
     until("output", || running.output() == "begun").await;
     assert!(alive(grandchild));
@@ -94,7 +94,8 @@ async fn dropping_ends_it_without_the_hook_and_at_once_when_it_obeys() {
     let hook = script(dir.path(), "hook", &format!("touch {}", seen.display()));
     let path = script(dir.path(), "a", &format!("echo $$ >{}; exec sleep 60", file.display()));
     let (gone, kept) = oneshot::channel::<()>();
-    let running = start(spec(&path, &[]), Some(Hook { path: hook, event: String::new() }), gone).unwrap();
+    let running =
+        start(&spec(&path, &[]), Some(Hook { path: hook, event: String::new() }), gone).await.unwrap();
     let pid = pid_in(&file).await;
     let before = Instant::now();
     drop(running);
@@ -109,7 +110,8 @@ async fn a_hung_hook_is_bounded() {
     let hook = script(dir.path(), "hook", "exec sleep 60");
     let path = script(dir.path(), "a", "exec sleep 60");
     let (gone, kept) = oneshot::channel::<()>();
-    let running = start(spec(&path, &[]), Some(Hook { path: hook, event: String::new() }), gone).unwrap();
+    let running =
+        start(&spec(&path, &[]), Some(Hook { path: hook, event: String::new() }), gone).await.unwrap();
     running.time_out();
     timeout(HOOK_LIMIT + Duration::from_secs(10), kept).await.expect("the hook is waited for").unwrap_err();
 }
@@ -122,7 +124,7 @@ fn nothing_outlives_the_daemon() {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let daemon = runtime();
     let grandchild = daemon.block_on(async {
-        let running = start(spec(&path, &[]), None, ()).unwrap();
+        let running = start(&spec(&path, &[]), None, ()).await.unwrap();
         let pid = pid_in(&file).await;
         std::mem::forget(running);
         pid

@@ -13,7 +13,7 @@
 
 use crate::catalogue::{self, Script};
 use crate::handler::Handler;
-use crate::process::{self, Hook, Running, Spec};
+use crate::process::{self, Hook, Spec};
 use crate::status::{EventStatus, ScriptState, ScriptStatus};
 use crate::turns::{Key, Turn, Turns};
 use nix::errno::Errno;
@@ -27,10 +27,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::{Instant, sleep, timeout};
-
-/// How often, and with which pause, a script is tried again that somebody is just writing (`ETXTBSY`).
-const BUSY_TRIES: (u32, Duration) = (10, Duration::from_millis(20));
+use tokio::time::{Instant, timeout};
 
 /// What a runner works with.
 pub struct RunnerConfig {
@@ -236,7 +233,12 @@ impl Runner {
         turn: &Arc<Turn>,
         permit: Option<OwnedSemaphorePermit>,
     ) -> Ended {
-        let mut running = match self.start(path, event, (Arc::clone(turn), permit)).await {
+        let mut args = event.args();
+        args.insert(0, event.name().to_owned());
+        let spec = Spec { path, args: &args, env: Arc::clone(&self.env) };
+        let hook = self.config.debug_hung_script.clone();
+        let hook = hook.map(|path| Hook { path, event: event.name().to_owned() });
+        let mut running = match process::start(&spec, hook, (Arc::clone(turn), permit)).await {
             Ok(running) => running,
             Err(e) => return (cannot_run(&e), String::new()),
         };
@@ -247,30 +249,6 @@ impl Runner {
                 let output = running.output();
                 running.time_out();
                 (ScriptState::TimedOut, output)
-            }
-        }
-    }
-
-    async fn start(
-        &self,
-        path: &Path,
-        event: &Event,
-        keep: (Arc<Turn>, Option<OwnedSemaphorePermit>),
-    ) -> io::Result<Running> {
-        let mut args = event.args();
-        args.insert(0, event.name().to_owned());
-        let hook = self.config.debug_hung_script.as_ref();
-        let keep = Arc::new(keep);
-        let mut tries = BUSY_TRIES.0;
-        loop {
-            let hook = hook.map(|path| Hook { path: path.clone(), event: event.name().to_owned() });
-            let spec = Spec { path, args: &args, env: Arc::clone(&self.env) };
-            match process::start(spec, hook, Arc::clone(&keep)) {
-                Err(e) if e.kind() == io::ErrorKind::ExecutableFileBusy && tries > 0 => {
-                    tries -= 1;
-                    sleep(BUSY_TRIES.1).await;
-                }
-                started => return started,
             }
         }
     }

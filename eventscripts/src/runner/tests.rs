@@ -4,6 +4,7 @@ use crate::interface::{Interface, fake::Fake};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use tempfile::TempDir;
+use tokio::time::sleep;
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -61,7 +62,10 @@ async fn run(runner: &Runner, text: &str) -> EventOutcome {
 }
 
 async fn run_for(runner: &Runner, text: &str, limit: Duration) -> EventOutcome {
-    match runner.run(&event(text), limit).await {
+    let ended = timeout(limit + LONG, runner.run(&event(text), limit)).await;
+    match ended
+        .unwrap_or_else(|_| panic!("{text} neither ended nor timed out; {:?}", runner.records().keys()))
+    {
         RunResult::Done(outcome) => outcome,
         RunResult::Cancelled => panic!("{text} was cancelled"),
     }
