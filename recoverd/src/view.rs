@@ -159,4 +159,3 @@ pub struct JournalRow {
     /// Everything, for a program: a JSON document as text (`recoverd` has no JSON library).
     pub data: String,
 }
-

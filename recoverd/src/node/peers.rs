@@ -1,0 +1,193 @@
+//! The peers: who is connected, and what each last said about itself.
+//!
+//! As in CTDB a peer is DISCONNECTED when its link breaks or when nothing was heard of it for KeepaliveInterval ×
+//! KeepaliveLimit. Its other flags are its own word. Who hosts what is not decided here.
+
+use super::{Cx, Node, NodeConfig};
+use crate::action::{Action, Kind, Level};
+use crate::model::{Mono, NodeFlags, Pnn, RunState, Session, Tunables};
+use crate::msg::{NodeState, PeerMsg};
+use std::collections::BTreeMap;
+
+/// What is known of one peer.
+#[derive(Debug, Default)]
+pub(super) struct Peer {
+    /// Link up, with the session that came with it.
+    pub(super) session: Option<Session>,
+    /// What it last said in this session.
+    pub(super) state: Option<NodeState>,
+    /// It was connected before in our life.
+    pub(super) known_before: bool,
+    last_heard: Mono,
+}
+
+impl Peer {
+    /// Flags as we see them.
+    pub(super) fn flags(&self) -> NodeFlags {
+        match (&self.session, &self.state) {
+            (None, _) => NodeFlags::DISCONNECTED,
+            (Some(_), None) => NodeFlags::UNHEALTHY,
+            (Some(_), Some(s)) => s.flags,
+        }
+    }
+
+    pub(super) fn runstate(&self) -> RunState {
+        match (&self.session, &self.state) {
+            (Some(_), Some(s)) => s.runstate,
+            _ => RunState::Unknown,
+        }
+    }
+
+    pub(super) fn connected(&self) -> bool {
+        self.session.is_some()
+    }
+}
+
+/// All peers that are not deleted, without this node.
+#[derive(Debug)]
+pub(super) struct Peers {
+    map: BTreeMap<Pnn, Peer>,
+}
+
+impl Peers {
+    pub(super) fn new(nodes: &[NodeConfig], me: Pnn) -> Self {
+        let map = (0u32..)
+            .zip(nodes)
+            .filter(|(pnn, n)| !n.deleted && Pnn(*pnn) != me)
+            .map(|(pnn, _)| (Pnn(pnn), Peer::default()))
+            .collect();
+        Self { map }
+    }
+
+    pub(super) fn get(&self, pnn: Pnn) -> Option<&Peer> {
+        self.map.get(&pnn)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Pnn, &Peer)> {
+        self.map.iter().map(|(pnn, p)| (*pnn, p))
+    }
+
+    pub(super) fn connected(&self) -> impl Iterator<Item = (Pnn, &Peer)> {
+        self.iter().filter(|(_, p)| p.connected())
+    }
+
+    /// Any word of a connected peer is a sign of life.
+    pub(super) fn heard(&mut self, pnn: Pnn, now: Mono) {
+        if let Some(p) = self.map.get_mut(&pnn) {
+            p.last_heard = now;
+        }
+    }
+
+    pub(super) fn next_deadline(&self, tunables: &Tunables) -> Option<Mono> {
+        self.connected().map(|(_, p)| p.last_heard + tunables.keepalive_dead_time()).min()
+    }
+}
+
+impl Node {
+    pub(super) fn on_peer_up(&mut self, pnn: Pnn, session: Session, cx: &mut Cx) {
+        let Some(peer) = self.peers.map.get_mut(&pnn) else { return };
+        let anew = peer.session.is_some_and(|s| s != session);
+        if anew {
+            // The old link was not seen to break: whatever was asked of that life will not be answered.
+            self.on_peer_down(pnn, "it came back as a new session", cx);
+        }
+        let Some(peer) = self.peers.map.get_mut(&pnn) else { return };
+        *peer = Peer { session: Some(session), state: None, known_before: true, last_heard: cx.now };
+        cx.journal(Kind::Peer, None, format!("node {pnn} is connected"));
+        cx.log(Level::Notice, format!("connected to node {pnn}"));
+        let state = self.own_state(cx.now);
+        cx.send(pnn, PeerMsg::State(state));
+    }
+
+    pub(super) fn on_peer_down(&mut self, pnn: Pnn, why: &str, cx: &mut Cx) {
+        let Some(peer) = self.peers.map.get_mut(&pnn).filter(|p| p.connected()) else { return };
+        peer.session = None;
+        peer.state = None;
+        cx.journal(Kind::Peer, None, format!("node {pnn} is disconnected: {why}"));
+        cx.log(Level::Warning, format!("node {pnn} is dead: {why}"));
+        self.runs_lost_peer(pnn, cx);
+        self.controls.forget_peer(pnn);
+        self.ips.forget_waiters(pnn);
+        self.leader_peer_lost(pnn, cx);
+        if self.leader.leading() {
+            self.request_run_here(format!("node {pnn} disconnected: {why}"));
+        }
+    }
+
+    pub(super) fn on_state(&mut self, from: Pnn, state: NodeState, cx: &mut Cx) {
+        let Some(peer) = self.peers.map.get_mut(&from) else { return };
+        if peer.session != Some(state.session) || peer.state.as_ref().is_some_and(|s| s.seq >= state.seq) {
+            return;
+        }
+        let old = peer.state.replace(state.clone());
+        self.on_peer_epoch(from, state.epoch, state.leads, cx);
+        let hosting = |s: &NodeState| (s.flags, s.runstate, s.availability);
+        if self.leader.leading() && old.as_ref().map(hosting) != Some(hosting(&state)) {
+            let cause = match &old {
+                Some(o) if o.flags != state.flags => format!("node {from}: {} -> {}", o.flags, state.flags),
+                Some(o) if o.runstate != state.runstate => format!("node {from} is {}", state.runstate),
+                Some(_) => format!("node {from} can host other addresses than before"),
+                None => format!("node {from} joined"),
+            };
+            self.request_run_here(cause);
+        }
+    }
+
+    pub(super) fn due_peers(&mut self, cx: &mut Cx) {
+        let dead_time = self.tunables.keepalive_dead_time();
+        let silent: Vec<Pnn> = self
+            .peers
+            .connected()
+            .filter(|(_, p)| p.last_heard + dead_time <= cx.now)
+            .map(|(pnn, _)| pnn)
+            .collect();
+        for pnn in silent {
+            self.on_peer_down(pnn, &format!("nothing heard for {} s", dead_time.as_secs()), cx);
+            cx.actions.push(Action::DropPeer { pnn });
+        }
+    }
+
+    pub(super) fn due_keepalive(&mut self, cx: &mut Cx) {
+        if self.announced + self.tunables.keepalive_interval() <= cx.now {
+            self.announce_state(cx);
+        }
+    }
+
+    /// What this node says about itself.
+    pub(super) fn own_state(&mut self, now: Mono) -> NodeState {
+        self.state_seq += 1;
+        NodeState {
+            seq: self.state_seq,
+            session: self.cfg.session,
+            flags: self.flags,
+            runstate: self.runstate,
+            epoch: self.leader.epoch,
+            leads: self.leader.leading(),
+            leader_capable: self.cfg.leader_capable,
+            uptime_ms: u64::try_from(now.since(self.started).as_millis()).unwrap_or(u64::MAX),
+            partially_online: self.ips.partially_online(),
+            availability: self.ips.availability(),
+        }
+    }
+
+    /// Tells everybody, ourselves included, how this node is.
+    pub(super) fn announce_state(&mut self, cx: &mut Cx) {
+        self.announced = cx.now;
+        let to: Vec<Pnn> = self.peers.connected().map(|(pnn, _)| pnn).collect();
+        if to.is_empty() {
+            return;
+        }
+        let state = self.own_state(cx.now);
+        for pnn in to {
+            cx.send(pnn, PeerMsg::State(state.clone()));
+        }
+    }
+
+    /// The flags of any node as this one sees them.
+    pub(super) fn flags_of(&self, pnn: Pnn) -> NodeFlags {
+        if pnn == self.cfg.me {
+            return self.flags;
+        }
+        self.peers.get(pnn).map_or(NodeFlags::DELETED, Peer::flags)
+    }
+}

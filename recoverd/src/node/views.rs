@@ -1,0 +1,71 @@
+//! What the node tells about itself to the command line. Reads, decides nothing.
+
+use super::Node;
+use crate::model::{Mono, NodeFlags, Pnn, RunState};
+use crate::view::{IfaceRow, IpRow, NodeRow, StatusView};
+
+impl Node {
+    /// `ctdb status`.
+    #[must_use]
+    pub fn status(&self) -> StatusView {
+        let nodes = (0u32..).map(Pnn).zip(&self.cfg.nodes);
+        let row = |(pnn, n): (Pnn, &super::NodeConfig)| NodeRow {
+            pnn,
+            addr: n.addr,
+            flags: if n.deleted { NodeFlags::DELETED } else { self.flags_of(pnn) },
+            unknown: pnn != self.cfg.me && !n.deleted && self.runstate <= RunState::FirstRecovery,
+            partially_online: if pnn == self.cfg.me {
+                self.ips.partially_online()
+            } else {
+                self.peers.get(pnn).and_then(|p| p.state.as_ref()).is_some_and(|s| s.partially_online)
+            },
+        };
+        StatusView {
+            this_node: self.cfg.me,
+            nodes: nodes.map(row).collect(),
+            epoch: self.leader.epoch,
+            leader: self.leader.pnn(),
+            in_recovery: self.leader.pnn().is_none() || !self.leader.first_run_done,
+            runstate: self.runstate,
+        }
+    }
+
+    /// `ctdb ip`, in ascending order of address.
+    #[must_use]
+    pub fn ip_rows(&self) -> Vec<IpRow> {
+        let row = |e: &super::ips::Entry| IpRow {
+            addr: e.public.addr,
+            prefix: e.public.prefix,
+            owner: e.owner,
+            active: self.ips.active_iface(e).map(str::to_owned),
+            available: e.public.ifaces.iter().filter(|i| self.ips.kernel.link_up(i)).cloned().collect(),
+            configured: e.public.ifaces.clone(),
+            can_host: self.unavailable(e).is_none(),
+        };
+        self.ips.map.values().map(row).collect()
+    }
+
+    /// `ctdb ifaces`.
+    #[must_use]
+    pub fn iface_rows(&self) -> Vec<IfaceRow> {
+        let refs = self.ips.references();
+        let row = |name: &str| IfaceRow {
+            name: name.to_owned(),
+            up: self.ips.kernel.link_up(name),
+            references: refs.get(name).copied().unwrap_or(0),
+        };
+        self.ips.ifaces().into_iter().map(row).collect()
+    }
+
+    /// Begin and end of the last takeover run that this node saw, for `ctdb uptime`.
+    #[must_use]
+    pub fn last_run(&self) -> Option<(Mono, Mono)> {
+        self.controls.last_run
+    }
+
+    /// Whether this node may become recmaster.
+    #[must_use]
+    pub fn leader_capable(&self) -> bool {
+        self.cfg.leader_capable
+    }
+}
