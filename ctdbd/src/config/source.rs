@@ -117,6 +117,7 @@ pub(super) fn run(argv: &[String], limit: Duration) -> Result<String, CommandFau
                 if let Ok(group) = i32::try_from(child.id()) {
                     let _already_gone = killpg(Pid::from_raw(group), Signal::SIGKILL);
                 }
+                let _killed_already = child.kill();
                 let _reaped = child.wait();
                 return Err(CommandFault::Timeout(limit));
             }
