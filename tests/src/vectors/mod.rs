@@ -4,3 +4,6 @@
 
 pub mod ipalloc;
 pub mod stream;
+pub mod takeover;
+pub mod takeover_nodes;
+pub mod takeover_rule;
