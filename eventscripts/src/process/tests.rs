@@ -30,10 +30,10 @@ fn alive(pid: Pid) -> bool {
 #[tokio::test]
 async fn output_of_both_streams_is_kept_in_order_with_status() {
     let dir = tempfile::tempdir().unwrap();
-    let path = script(dir.path(), "a", "echo one $1; echo two >&2; pwd; cat; exit 3");
+    let path = script(dir.path(), "a", "echo one $1; echo two >&2; pwd; readlink /proc/$$/fd/0; exit 3");
     let mut running = start(&spec(&path, &["x y".to_owned()]), None, ()).await.unwrap();
     assert_eq!(running.finish().await.unwrap().code(), Some(3));
-    assert_eq!(running.output(), "one x y\ntwo\n/");
+    assert_eq!(running.output(), "one x y\ntwo\n/\n/dev/null");
 }
 
 #[tokio::test]
