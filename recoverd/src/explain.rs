@@ -79,18 +79,28 @@ impl fmt::Display for WhyNot {
                 f.write_str("could host it, but the deterministic algorithm does not name it")
             }
             Self::Balanced { count, owner_count } => {
-                write!(f, "could host it, but has {count} addresses already and the owner has {owner_count}")
+                write!(
+                    f,
+                    "could host it, but has {} already and the owner has {owner_count}",
+                    addresses(*count)
+                )
             }
             Self::OnlyEmptyNodesGain { count } => write!(
                 f,
-                "could host it, but has {count} addresses already, and LCP2 moves addresses only to nodes without any"
+                "could host it, but has {} already, and LCP2 moves addresses only to nodes without any",
+                addresses(*count)
             ),
             Self::OwnerFitsBetter { count, owner_count } => write!(
                 f,
-                "could host it and has {count} addresses where the owner has {owner_count}, but the algorithm found the owner better"
+                "could host it and has {} where the owner has {owner_count}, but the algorithm found the owner better",
+                addresses(*count)
             ),
         }
     }
+}
+
+fn addresses(count: u32) -> String {
+    if count == 1 { "1 address".to_owned() } else { format!("{count} addresses") }
 }
 
 /// Why an address is where it is.

@@ -114,6 +114,7 @@ impl Run {
             self.outstanding.insert(req, out);
             return Vec::new();
         }
+        self.touch(out.stage, now);
         match (out.stage, answer) {
             (_, Answer::Failed(why)) => self.fail(&out, &Cause::Refused(why), now),
             (Stage::Tunables, Answer::Tunables(t)) => self.tunables = t,

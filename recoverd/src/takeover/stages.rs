@@ -200,7 +200,7 @@ impl Run {
     }
 
     /// Stretches the phase of a stage to now.
-    fn touch(&mut self, stage: Stage, now: Mono) {
+    pub(super) fn touch(&mut self, stage: Stage, now: Mono) {
         let name = match stage {
             Stage::Tunables | Stage::Nodemap | Stage::Known | Stage::Available => PhaseName::Observe,
             Stage::StartIpreallocate => PhaseName::StartIpreallocate,

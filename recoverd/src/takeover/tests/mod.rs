@@ -1,1 +1,7 @@
-//! Tests of the takeover run.
+//! Tests of the takeover run against a fake cluster.
+
+mod faults;
+mod properties;
+mod runs;
+mod what_if;
+pub(crate) mod world;
