@@ -16,13 +16,11 @@ const SITUATIONS: [&str; 3] = ["cold", "down", "join"];
 
 fn addresses(count: u32, v6: bool) -> Vec<IpAddr> {
     let subnets = (count / 100).max(4);
-    let addr = |i: u32| {
-        let (subnet, host) = (i % subnets, i / subnets + 1);
-        if v6 {
-            IpAddr::V6(Ipv6Addr::new(0xfd00, 0x20, 0, subnet as u16, 0, 0, 0, host as u16))
-        } else {
-            IpAddr::V4(Ipv4Addr::new(10, 20, subnet as u8, host as u8))
+    let addr = |i: u32| match (i % subnets + 1, i / subnets) {
+        (net, host) if v6 => {
+            IpAddr::V6(Ipv6Addr::new(0xfd00, 0x20, 0, net as u16, 0, 0, 0, 0x10 + host as u16))
         }
+        (net, host) => IpAddr::V4(Ipv4Addr::new(10, 20, net as u8, 10 + host as u8)),
     };
     (0..count).map(addr).collect()
 }

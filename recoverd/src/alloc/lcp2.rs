@@ -47,6 +47,8 @@ struct Rebalance {
     /// The addresses of each node, in list order.
     members: Vec<Vec<usize>>,
     imbalance: Vec<u64>,
+    /// The imbalance of each candidate, in their order: read for every pair, so kept together.
+    receiving: Vec<u64>,
 }
 
 /// A possible move: address, column of the destination.
@@ -57,7 +59,8 @@ struct Best {
 }
 
 impl Rebalance {
-    const NEVER: u64 = u64::MAX;
+    /// Above all sums, and far enough from the largest number to be added to.
+    const NEVER: u64 = 1 << 62;
 
     fn new(board: &Board<'_>, candidates: Vec<usize>) -> Self {
         let members = board.members();
@@ -76,8 +79,10 @@ impl Rebalance {
             }
         }
         // Each pair is counted from both sides.
-        let imbalance = members.iter().map(|m| m.iter().map(|i| own[*i]).sum::<u64>() / 2).collect();
-        Self { candidates, column, own, table, members, imbalance }
+        let imbalance: Vec<u64> =
+            members.iter().map(|m| m.iter().map(|i| own[*i]).sum::<u64>() / 2).collect();
+        let receiving = candidates.iter().map(|n| imbalance[*n]).collect();
+        Self { candidates, column, own, table, members, imbalance, receiving }
     }
 
     fn run(mut self, board: &mut Board<'_>) {
@@ -99,14 +104,19 @@ impl Rebalance {
         let mut best: Option<Best> = None;
         for &index in &self.members[src] {
             let left = self.imbalance[src] - self.own[index];
-            for (column, &cost) in self.table[index * width..][..width].iter().enumerate() {
-                // NEVER is not below any sum that exists.
-                if cost >= self.own[index] {
-                    continue;
-                }
-                let joined = self.imbalance[self.candidates[column]] + cost;
-                let total = left + joined;
-                if joined < self.imbalance[src] && best.as_ref().is_none_or(|b| total < b.total) {
+            let row = &self.table[index * width..][..width];
+            // Most addresses are out of question without looking at the conditions pair by pair.
+            let bound = row.iter().zip(&self.receiving).map(|(cost, there)| cost + there).min();
+            let least = best.as_ref().map_or(u64::MAX, |b| b.total);
+            if bound.is_none_or(|b| b >= self.imbalance[src] || left + b >= least) {
+                continue;
+            }
+            for (column, (&cost, &there)) in row.iter().zip(&self.receiving).enumerate() {
+                let (joined, total) = (there + cost, left + there + cost);
+                if cost < self.own[index]
+                    && joined < self.imbalance[src]
+                    && best.as_ref().is_none_or(|b| total < b.total)
+                {
                     best = Some(Best { total, index, column });
                 }
             }
@@ -120,11 +130,17 @@ impl Rebalance {
         let (gain, cost) = (self.own[x], self.table[x * width + best.column]);
         self.imbalance[src] -= gain;
         self.imbalance[dst] += cost;
+        self.receiving[best.column] += cost;
+        if let Some(c) = self.column[src] {
+            self.receiving[c] -= gain;
+        }
         self.own[x] = cost;
         for y in (0..board.len()).filter(|y| *y != x) {
             let weight = lcp2_weight(board.keys[x], board.keys[y]);
             let row = &mut self.table[y * width..][..width];
-            row[best.column] = row[best.column].saturating_add(weight);
+            if row[best.column] != Self::NEVER {
+                row[best.column] += weight;
+            }
             if let Some(c) = self.column[src]
                 && row[c] != Self::NEVER
             {

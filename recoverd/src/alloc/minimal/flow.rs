@@ -3,7 +3,7 @@
 use crate::alloc::board::pnn;
 use crate::alloc::nodeset::NodeSet;
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Being away from home costs more than all moves together.
 const AWAY: i64 = 1 << 32;
@@ -76,16 +76,23 @@ pub(super) struct Flow<'a> {
     on: Vec<BTreeMap<usize, u32>>,
     /// Row n: the edges out of node n.
     edges: Vec<Edge>,
-    /// Sum of the costs of all addresses. While it is 0, no edge is negative.
-    cost: i64,
+    /// For each edge all classes that could take it, cheapest first: (change of cost, class).
+    offers: Vec<BTreeSet<(i64, usize)>>,
 }
 
 impl<'a> Flow<'a> {
     /// `fixed`: addresses of each node that do not take part.
     pub(super) fn new(classes: &'a [Class], fixed: Vec<u64>, weights: Vec<u32>) -> Self {
         let nodes = fixed.len();
-        let edges = vec![NO_EDGE; nodes * nodes];
-        Self { classes, nodes, weights, load: fixed, on: vec![BTreeMap::new(); nodes], edges, cost: 0 }
+        Self {
+            classes,
+            nodes,
+            weights,
+            load: fixed,
+            on: vec![BTreeMap::new(); nodes],
+            edges: vec![NO_EDGE; nodes * nodes],
+            offers: vec![BTreeSet::new(); nodes * nodes],
+        }
     }
 
     /// Addresses of each node by class.
@@ -97,8 +104,7 @@ impl<'a> Flow<'a> {
     pub(super) fn seat(&mut self, class: usize, count: u32) {
         if let Some(owner) = self.seat_of(class) {
             self.load[owner] += u64::from(count);
-            self.on[owner].insert(class, count);
-            self.refresh(owner);
+            self.put(owner, class, count);
         }
     }
 
@@ -118,10 +124,8 @@ impl<'a> Flow<'a> {
             let chains = self.chains(takers.iter().map(|n| (*n, self.classes[class].cost(*n))));
             let Some((target, _)) = self.best_target(&chains, |_| true) else { return };
             let first = self.hand_on(&chains, target);
-            self.cost += self.classes[class].cost(first);
             self.load[target] += 1;
-            *self.on[first].entry(class).or_insert(0) += 1;
-            self.refresh(first);
+            self.put(first, class, 1);
         }
     }
 
@@ -209,35 +213,46 @@ impl<'a> Flow<'a> {
             hops.push((from, at, self.edges[from * self.nodes + at]));
             at = from;
         }
-        for &(from, to, edge) in &hops {
-            self.cost += edge.cost;
-            *self.on[to].entry(edge.class).or_insert(0) += 1;
-            if let Some(count) = self.on[from].get_mut(&edge.class) {
-                *count -= 1;
-                if *count == 0 {
-                    self.on[from].remove(&edge.class);
-                }
-            }
-        }
-        if !hops.is_empty() {
-            hops.iter().for_each(|(_, to, _)| self.refresh(*to));
-            self.refresh(at);
+        for (from, to, edge) in hops {
+            self.put(to, edge.class, 1);
+            self.take(from, edge.class);
         }
         at
     }
 
-    /// Finds the edges out of a node anew.
-    fn refresh(&mut self, n: usize) {
-        let row = &mut self.edges[n * self.nodes..][..self.nodes];
-        row.fill(NO_EDGE);
-        for &class in self.on[n].keys() {
-            let here = self.classes[class].cost(n);
-            for &m in &self.classes[class].takers {
-                let cost = self.classes[class].cost(m) - here;
-                if m != n && cost < row[m].cost {
-                    row[m] = Edge { cost, class };
-                }
+    /// Addresses of a class come to a node.
+    fn put(&mut self, n: usize, class: usize, count: u32) {
+        let on = self.on[n].entry(class).or_insert(0);
+        *on += count;
+        if *on == count {
+            self.offer(n, class, BTreeSet::insert);
+        }
+    }
+
+    /// One address of a class leaves a node.
+    fn take(&mut self, n: usize, class: usize) {
+        if let Some(count) = self.on[n].get_mut(&class) {
+            *count -= 1;
+            if *count == 0 {
+                self.on[n].remove(&class);
+                self.offer(n, class, |offers, offer| offers.remove(&offer));
             }
+        }
+    }
+
+    /// The node begins or ceases to have addresses of a class to hand on.
+    fn offer(
+        &mut self,
+        n: usize,
+        class: usize,
+        change: fn(&mut BTreeSet<(i64, usize)>, (i64, usize)) -> bool,
+    ) {
+        let here = self.classes[class].cost(n);
+        for &m in self.classes[class].takers.iter().filter(|m| **m != n) {
+            let at = n * self.nodes + m;
+            change(&mut self.offers[at], (self.classes[class].cost(m) - here, class));
+            self.edges[at] =
+                self.offers[at].first().map_or(NO_EDGE, |(cost, class)| Edge { cost: *cost, class: *class });
         }
     }
 }

@@ -22,7 +22,7 @@
 //!   there is none left from any node. Each of them makes the total strictly smaller, so this ends.
 //!
 //! Addresses that can go to the same nodes and cost the same are one class, chains run over nodes, and a node from which no chain gains
-//! is asked again only after a chain has touched a node in its reach. Equal candidates: lowest node, earliest address.
+//! is asked again only after a chain has touched a node in its reach. Memory: classes × nodes, at most addresses × nodes. Equal candidates: lowest node, earliest address.
 //!
 //! NoIPFailback: suitable owners keep what they have, unassigned addresses are placed as above around them. NoIPTakeover: nobody gains.
 

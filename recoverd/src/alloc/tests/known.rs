@@ -1,5 +1,6 @@
 //! Single cases with known answers, among them the reference's defects that are not copied.
 
+use super::super::distance::lcp2_weight;
 use super::super::{Reason, Step, Vacancy, allocate, can_host_anything};
 use super::*;
 
@@ -25,19 +26,57 @@ fn lcp2_sums_do_not_overflow() {
     assert!(three.iter().all(|l| l.abs_diff(800) <= 1), "{three:?}");
 }
 
-/// SCALE.md: moves are minimal when a node joins or leaves, and imbalance as measured on the reference's layout.
+/// The layout of SCALE.md: round robin over max(4, n/100) subnets from 1, hosts from .10 and ::10.
+fn layout(count: u32, v6: bool) -> Vec<IpAddr> {
+    let subnets = (count / 100).max(4);
+    let addr = |i: u32| match (i % subnets + 1, i / subnets) {
+        (net, host) if v6 => {
+            IpAddr::V6(Ipv6Addr::new(0xfd00, 0x20, 0, net as u16, 0, 0, 0, 0x10 + host as u16))
+        }
+        (net, host) => IpAddr::V4(Ipv4Addr::new(10, 20, net as u8, 10 + host as u8)),
+    };
+    (0..count).map(addr).collect()
+}
+
+/// The problem with node `unhealthy` out of service; owners from `before`.
+fn with(before: Option<&Allocation>, addrs: &[IpAddr], nodes: u32, unhealthy: Option<u32>) -> Problem {
+    let held = |addr: &IpAddr| before?.owners.iter().find(|a| a.addr == *addr)?.to;
+    let mut p = open(Algorithm::Lcp2, nodes, &[]);
+    let available: NodeSet = (0..nodes).filter(|n| Some(*n) != unhealthy).map(Pnn).collect();
+    p.addrs =
+        addrs.iter().map(|a| AddrState { addr: *a, owner: held(a), available: available.clone() }).collect();
+    p
+}
+
+/// Sum of all nodes' imbalances, and the number of moves.
+fn measure(nodes: u32, answer: &Allocation) -> (u64, usize) {
+    let on = |n| answer.owners.iter().filter(move |a| a.to == Some(Pnn(n))).map(|a| addr_key(a.addr));
+    let pairs = |n| on(n).enumerate().flat_map(move |(i, a)| on(n).take(i).map(move |b| lcp2_weight(a, b)));
+    let moved = answer.owners.iter().filter(|a| a.from.is_some() && a.to != a.from).count();
+    ((0..nodes).flat_map(pairs).sum(), moved)
+}
+
+/// SCALE.md's table of the reference: imbalance sums and moves, cold, one node down, one node joined.
 #[test]
-fn lcp2_cold_16_by_256_is_as_even_as_the_reference() {
-    let mut p = open(Algorithm::Lcp2, 16, &[]);
-    p.addrs = (0..256_u32)
-        .map(|i| AddrState {
-            addr: IpAddr::V4(Ipv4Addr::from(0x0a14_0000 + (i % 4) * 256 + i / 4 + 1)),
-            owner: None,
-            available: (0..16).map(Pnn).collect(),
-        })
-        .collect();
-    let answer = allocate(&p);
-    assert_eq!(loads(16, &answer), [16; 16]);
+fn lcp2_reaches_the_references_figures_at_scale() {
+    let figures = [
+        (4, 100, false, 16_975_619, (22_902_628, 25), (16_974_878, 25)),
+        (4, 100, true, 17_768_654, (23_969_842, 25), (17_766_398, 25)),
+        (16, 256, false, 26_975_312, (28_919_808, 16), (26_977_951, 16)),
+        (16, 256, true, 27_806_464, (29_814_686, 16), (27_816_890, 16)),
+        (32, 1000, false, 207_859_258, (214_818_945, 31), (207_869_521, 31)),
+        (32, 1000, true, 214_398_396, (221_577_148, 31), (214_409_689, 31)),
+    ];
+    for (nodes, count, v6, cold_sum, down, join) in figures {
+        let addrs = layout(count, v6);
+        let cold = allocate(&with(None, &addrs, nodes, None));
+        assert_eq!(measure(nodes, &cold), (cold_sum, 0), "cold {nodes}x{count} v6 {v6}");
+        let after = allocate(&with(Some(&cold), &addrs, nodes, Some(nodes / 2)));
+        assert_eq!(measure(nodes, &after), down, "down {nodes}x{count} v6 {v6}");
+        let without = allocate(&with(None, &addrs, nodes, Some(nodes - 1)));
+        let after = allocate(&with(Some(&without), &addrs, nodes, None));
+        assert_eq!(measure(nodes, &after), join, "join {nodes}x{count} v6 {v6}");
+    }
 }
 
 #[test]
