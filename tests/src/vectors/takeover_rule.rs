@@ -152,10 +152,17 @@ impl Replay<'_> {
             }
         }
         connected.sort_unstable();
-        let late = connected.iter().find_map(|n| {
-            let status =
-                if self.fault(ControlKind::Ipreallocated, *n)? == FaultKind::Timeout { 110 } else { -1 };
-            Some(FailedEntry { control: ControlKind::Ipreallocated, node: *n, status, addr: None })
+        let fails = |kind| {
+            connected.iter().copied().find(|n| self.fault(ControlKind::Ipreallocated, *n) == Some(kind))
+        };
+        // Of one group the first failing answer counts, and silence is noticed last.
+        let refused = fails(FaultKind::Error).map(|n| (n, -1));
+        let late = refused.or_else(|| fails(FaultKind::Timeout).map(|n| (n, 110)));
+        let late = late.map(|(node, status)| FailedEntry {
+            control: ControlKind::Ipreallocated,
+            node,
+            status,
+            addr: None,
         });
         record.failed_controls = [unreleased, untaken, Vec::from_iter(late)]
             .into_iter()
