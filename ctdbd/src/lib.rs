@@ -1,13 +1,23 @@
-//! placeholder
+//! The daemon of ctdb-ip: performs what `recoverd` decides.
+//!
+//! [`driver`] owns the machine and is the only caller of it. Around it: [`config`] (CTDB's files), [`peer`] (links to the other
+//! daemons), [`local`] (the socket of `ctdb`), [`netif`] and [`packet`] (the kernel), [`lock`] (cluster lock), [`journal`] and
+//! [`admin_state`] (disk), [`logging`]. Nothing here decides who serves which address.
 
+pub mod admin_state;
+pub mod calls;
+pub mod cli;
+mod clock;
+pub mod config;
+pub mod daemonize;
+pub mod driver;
+pub mod journal;
+pub mod local;
 pub mod lock;
+pub mod logging;
 pub mod netif;
 pub mod packet;
+pub mod peer;
 mod sys;
 #[cfg(test)]
 mod testns;
-pub mod admin_state;
-pub mod cli;
-pub mod config;
-pub mod daemonize;
-pub mod journal;

@@ -1,1 +1,74 @@
-fn main(){}
+//! `ctdbd`: the daemon's entry. Reads the command line and the configuration, then runs the driver.
+
+use clap::Parser;
+use ctdbd::cli::Cli;
+use ctdbd::config::{Config, LogTarget, Paths};
+use ctdbd::{daemonize, driver, logging};
+use std::io::Write;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match start(&cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(e) => {
+            // One line, and the last one: the parent of a daemon in the background shows it.
+            let _ = writeln!(std::io::stderr(), "ctdbd: {e:#}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn start(cli: &Cli) -> anyhow::Result<u8> {
+    let mut paths = Paths::from_env();
+    if let Some(socket) = &cli.socket {
+        paths.socket.clone_from(socket);
+    }
+    if !cli.interactive && !cli.detached {
+        return in_background(&paths);
+    }
+    if cli.detached {
+        daemonize::leave_session()?;
+    }
+    let config = Config::load(&paths, cli)?;
+    let level = logging::start(&config.log, config.conf.log_level)?;
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let stderr_too = config.log != LogTarget::Stderr;
+    let ended = runtime.block_on(driver::run(config, level));
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    match ended {
+        Ok((0, why)) => {
+            tracing::info!("ctdbd ends: {why}");
+            Ok(0)
+        }
+        Ok((code, why)) => {
+            tracing::error!("ctdbd ends: {why}");
+            if stderr_too {
+                let _ = writeln!(std::io::stderr(), "ctdbd: {why}");
+            }
+            Ok(code)
+        }
+        Err(e) => {
+            if stderr_too {
+                tracing::error!("{e}");
+            }
+            Err(e.into())
+        }
+    }
+}
+
+fn in_background(paths: &Paths) -> anyhow::Result<u8> {
+    let program = std::env::current_exe()?;
+    let stderr = paths.rundir.join("ctdbd.stderr");
+    let args = std::env::args_os().skip(1);
+    match daemonize::start(&program, args, &paths.socket, &stderr, daemonize::START_LIMIT) {
+        Ok(_) => Ok(0),
+        Err(e) => {
+            let _ = writeln!(std::io::stderr(), "ctdbd: {e}");
+            Ok(e.exit_code())
+        }
+    }
+}

@@ -161,7 +161,7 @@ pub fn explain(snapshot: &Snapshot, decision: &Decision, addr: IpAddr) -> Explan
             .unwrap_or_else(|| why_not_chosen(decision, why, owner, count(pnn), owner_count));
         (pnn, why_not)
     });
-    let before = snapshot.working_list().into_iter().find(|a| a.addr == addr).and_then(|a| a.owner);
+    let before = decided.and_then(|a| a.from);
     Explanation { addr, owner, before, why, others: others.collect() }
 }
 

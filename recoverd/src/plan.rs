@@ -73,8 +73,6 @@ impl Plan {
 #[must_use]
 pub fn make_plan(id: RunId, snapshot: &Snapshot, allocation: &Allocation, asked: &[(IpAddr, Pnn)]) -> Plan {
     let involved = involved(snapshot);
-    let before: BTreeMap<IpAddr, Option<Pnn>> =
-        snapshot.working_list().into_iter().map(|a| (a.addr, a.owner)).collect();
     let mut plan = Plan {
         id,
         releases: BTreeMap::new(),
@@ -95,11 +93,10 @@ pub fn make_plan(id: RunId, snapshot: &Snapshot, allocation: &Allocation, asked:
         {
             plan.takeovers.entry(pnn).or_default().push(addr);
         }
-        let from = before.get(&addr).copied().flatten();
-        if from != to {
+        if a.from != to {
             let by_hand = asked.iter().any(|(x, n)| *x == addr && to == Some(*n));
             let reason = if by_hand { MoveReason::Asked } else { MoveReason::Allocated(a.reason) };
-            plan.moves.push(Move { addr, from, to, reason });
+            plan.moves.push(Move { addr, from: a.from, to, reason });
         }
         plan.owners.push((addr, to));
     }

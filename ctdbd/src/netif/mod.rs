@@ -58,6 +58,14 @@ impl Netif {
         Ok((netif, watch))
     }
 
+    /// Another subscription to notifications, after the former one ended.
+    ///
+    /// # Errors
+    /// No netlink socket can be had, or the dump fails.
+    pub async fn watch_again(&self) -> Result<Watch, NetifError> {
+        Watch::open(self.clone()).await
+    }
+
     /// As [`Netif::open`], for a caller that wants no notifications.
     ///
     /// # Errors

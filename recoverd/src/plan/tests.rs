@@ -33,7 +33,7 @@ fn snapshot(has: &[(u32, u8, bool, bool)]) -> Snapshot {
 fn plan(has: &[(u32, u8, bool, bool)], to: [Option<u32>; 3]) -> Plan {
     let owners = [3, 2, 1].into_iter().zip(to).map(|(a, to)| Assigned {
         addr: ip(a),
-        from: None,
+        from: has.iter().find(|h| h.1 == a && h.2).map(|h| Pnn(h.0)),
         to: to.map(Pnn),
         reason: Reason::FewestAddresses { vacancy: Vacancy::Unassigned, count: 0 },
     });

@@ -2,9 +2,10 @@
 
 use super::config::{Mode, RunConfig};
 use super::snapshot::Snapshot;
-use crate::alloc::{Algorithm, Allocation, Problem, allocate};
+use crate::alloc::{AddrState, Algorithm, Allocation, Problem, allocate};
 use crate::model::{Pnn, Tunables};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// What was decided, and under which rules.
@@ -22,12 +23,13 @@ pub struct Decision {
     pub allocation: Allocation,
 }
 
-/// Decides the owner of each address.
+/// Decides the owner of each address of the snapshot's working list.
 ///
 /// # Errors
 /// A sentence for the operator when an address cannot go where it was asked to go.
 pub(super) fn decide(
     snapshot: &Snapshot,
+    mut addrs: Vec<AddrState>,
     config: &RunConfig,
     tunables: &Tunables,
 ) -> Result<Decision, String> {
@@ -35,8 +37,8 @@ pub(super) fn decide(
     if let Mode::DryRun(what_if) = &config.mode {
         algorithm = what_if.algorithm.unwrap_or(algorithm);
     }
-    let mut addrs = snapshot.working_list();
     let mut asked = Vec::with_capacity(config.moves.len());
+    let mut real_owners = BTreeMap::new();
     for (addr, to) in &config.moves {
         let addr = addr.to_canonical();
         let Some(state) = addrs.iter_mut().find(|a| a.addr == addr) else {
@@ -49,6 +51,7 @@ pub(super) fn decide(
                 .map_or_else(|| format!("node {to} cannot host it"), |w| w.sentence(*to));
             return Err(format!("{addr} cannot move to node {to}: {why}"));
         }
+        real_owners.entry(addr).or_insert(state.owner);
         state.owner = Some(*to);
         asked.push((addr, *to));
     }
@@ -67,11 +70,15 @@ pub(super) fn decide(
         home_nodes: config.home_nodes.clone(),
         weights: config.weights.clone(),
     };
+    let mut allocation = allocate(&problem);
+    for a in allocation.owners.iter_mut().filter(|_| by_hand) {
+        a.from = real_owners.get(&a.addr).copied().unwrap_or(a.from);
+    }
     Ok(Decision {
         algorithm,
         no_ip_takeover: problem.no_ip_takeover,
         no_ip_failback: problem.no_ip_failback,
         asked,
-        allocation: allocate(&problem),
+        allocation,
     })
 }

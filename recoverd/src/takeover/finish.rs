@@ -20,7 +20,10 @@ impl Run {
     }
 
     fn found_owners(&self) -> Vec<(IpAddr, Option<Pnn>)> {
-        self.snapshot.working_list().into_iter().map(|a| (a.addr, a.owner)).collect()
+        match &self.decision {
+            Some(d) => d.allocation.owners.iter().map(|a| (a.addr, a.from)).collect(),
+            None => self.snapshot.working_list().into_iter().map(|a| (a.addr, a.owner)).collect(),
+        }
     }
 
     pub(super) fn report(&self, aborted: Option<&str>) -> RunReport {

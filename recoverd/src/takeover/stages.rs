@@ -68,7 +68,9 @@ impl Run {
         if let Mode::DryRun(question) = &self.config.mode {
             what_if::apply(question, &mut self.snapshot);
         }
-        let decision = match decide(&self.snapshot, &self.config, &self.tunables) {
+        let list = self.snapshot.working_list();
+        let anything = can_host_anything(&list);
+        let decision = match decide(&self.snapshot, list, &self.config, &self.tunables) {
             Ok(decision) => decision,
             Err(why) => {
                 self.refused = Some(why);
@@ -78,7 +80,7 @@ impl Run {
         let plan = make_plan(self.config.id, &self.snapshot, &decision.allocation, &decision.asked);
         self.phases.insert(PhaseName::Allocate, (now, now));
         self.decision = Some(decision);
-        if !can_host_anything(&self.snapshot.working_list()) {
+        if !anything {
             self.no_host_shortcut = true;
             return self.jump_to_end(now);
         }

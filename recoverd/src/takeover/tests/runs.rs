@@ -224,3 +224,38 @@ fn an_aborted_run_ends_at_once_and_blames_nobody() {
     assert!(run.tick(Mono(u64::MAX)).is_empty() && run.abort("again").is_empty());
     assert!(run.answer(1, Pnn(0), Answer::Failed(String::new()), Mono(1)).is_empty());
 }
+
+/// An IPv6 address below 2^32 has the key of an IPv4 address, so allocation takes both for one (SEMANTICS A.2), and would give the
+/// IPv4 address to a node that does not have it. The checker is what stops this.
+#[test]
+fn a_plan_that_the_checker_refuses_is_not_executed() {
+    let mut w = World::healthy(2, &[Some(0)]);
+    let entry = w.node(1).addrs.remove(&ip(1)).unwrap();
+    w.node(1).addrs.insert("::10.0.0.1".parse().unwrap(), entry);
+    w.node(0).flags = NodeFlags::UNHEALTHY;
+    let report = first(&mut w);
+    assert!(matches!(&report.result, RunResult::Error(e) if e.contains("checker") && e.contains("node 1")));
+    assert!(w.sent_of(ControlKind::StartIpreallocate).is_empty());
+    assert_eq!((w.holders(ip(1)), report.ban_credits_to), (vec![0], None));
+    assert!(report.plan.is_some(), "kept for the report");
+}
+
+#[test]
+#[ignore]
+fn zz_speed() {
+    let owners: Vec<Option<u32>> = (0..200).map(|i| Some(i % 32)).collect();
+    let mut w = World::healthy(64, &owners);
+    for n in w.nodes.iter_mut() {
+        let base = n.addrs.clone();
+        for k in 1..10u8 {
+            for (a, e) in &base {
+                let IpAddr::V4(v) = a else { panic!() };
+                let o = v.octets();
+                n.addrs.insert(IpAddr::from([10, 0, k, o[3]]), e.clone());
+            }
+        }
+    }
+    let t = std::time::SystemTime::now();
+    let (_, r) = w.run(config(), |_| 0);
+    panic!("{:?} {} moves {}", t.elapsed(), r.result, r.plan.unwrap().moves.len());
+}

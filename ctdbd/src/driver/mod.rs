@@ -1,0 +1,231 @@
+//! The driver: the one task that owns the machine (`recoverd::node::Node`). It feeds everything that happens and performs every action.
+//!
+//! It decides nothing. Whatever may take time (events, netlink, disk, peers) is done in tasks and threads of its own, and comes back as
+//! an input; the loop itself never waits for any of it, so that a hung script or disk does not stop the node from answering.
+
+mod answers;
+mod perform;
+mod setup;
+
+pub use setup::{Fatal, run};
+
+use crate::calls::Asked;
+use crate::clock;
+use crate::journal::JournalHandle;
+use crate::local::Clients;
+use crate::lock::{LockEvent, LockHandle, LockRecord, Ticket};
+use crate::logging::LevelHandle;
+use crate::netif::Netif;
+use crate::packet::Announcements;
+use crate::peer::{Dialer, LinkEvent, LinkTable, PeerClient, Up};
+use eventscripts::Runner;
+use recoverd::action::Persistent;
+use recoverd::command::{AnyCommand, AnyReply, Reply};
+use recoverd::input::{Input, LockInput};
+use recoverd::model::{Epoch, Mono, Pnn, Session};
+use recoverd::node::Node;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::Signal;
+use tokio::sync::{mpsc, oneshot};
+
+/// How often the holder of the cluster lock proves that it is still its own.
+const PROVE: Duration = Duration::from_secs(1);
+
+/// What arrives from outside.
+struct Inboxes {
+    inputs: mpsc::UnboundedReceiver<Input>,
+    links: mpsc::Receiver<LinkEvent>,
+    lock: mpsc::Receiver<LockEvent>,
+    calls: mpsc::Receiver<Asked>,
+    finds: mpsc::Receiver<(Pnn, oneshot::Sender<Option<PeerClient>>)>,
+    term: Signal,
+    int: Signal,
+}
+
+/// The cluster lock as the driver sees it.
+struct Lock {
+    handle: LockHandle,
+    /// The request that holds or queues.
+    ticket: Option<Ticket>,
+    held: bool,
+    /// What is being recorded; the next proof says that it is written.
+    recording: Option<Epoch>,
+    prove_at: Mono,
+}
+
+/// See the module.
+struct Driver {
+    node: Node,
+    inputs: mpsc::UnboundedSender<Input>,
+    session: Session,
+    host: String,
+    started_wall_us: i64,
+    links: LinkTable,
+    dialers: BTreeMap<Pnn, Dialer>,
+    lock: Option<Lock>,
+    lock_text: Option<String>,
+    netif: Netif,
+    announcements: Option<Announcements>,
+    runner: Arc<Runner>,
+    journal: JournalHandle,
+    admin: std::sync::mpsc::Sender<Persistent>,
+    level: LevelHandle,
+    clients: Clients,
+    lmaster: bool,
+    /// Commands whose reply the machine still owes.
+    asked: BTreeMap<u64, oneshot::Sender<AnyReply>>,
+    next_command: u64,
+    /// A dump of the kernel is under way; another is wanted after it.
+    observing: bool,
+    observe_again: bool,
+    exit: Option<(u8, String)>,
+}
+
+impl Driver {
+    async fn run(mut self, mut boxes: Inboxes) -> (u8, String) {
+        self.feed(Input::Start);
+        while self.exit.is_none() {
+            let deadline = self.deadline();
+            tokio::select! {
+                biased;
+                Some(event) = boxes.links.recv() => self.on_link(event),
+                Some(input) = boxes.inputs.recv() => self.on_input(input),
+                Some(event) = boxes.lock.recv() => self.on_lock(event),
+                Some(asked) = boxes.calls.recv() => self.on_call(asked),
+                Some((pnn, answer)) = boxes.finds.recv() => {
+                    // Who asked may have gone; then nobody needs the client.
+                    let _ = answer.send(self.links.client(pnn));
+                }
+                _ = boxes.term.recv() => self.feed(Input::Terminate),
+                _ = boxes.int.recv() => self.feed(Input::Terminate),
+                () = sleep_until(deadline) => self.on_time(),
+            }
+        }
+        self.finish().await
+    }
+
+    fn deadline(&self) -> Option<Mono> {
+        let prove = self.lock.as_ref().filter(|l| l.held).map(|l| l.prove_at);
+        [self.node.next_deadline(), prove].into_iter().flatten().min()
+    }
+
+    fn on_time(&mut self) {
+        let now = clock::mono();
+        if let Some(lock) = self.lock.as_mut().filter(|l| l.held && l.prove_at <= now) {
+            lock.prove_at = now + PROVE;
+            lock.handle.prove(now);
+        }
+        self.feed(Input::Tick);
+    }
+
+    fn on_input(&mut self, input: Input) {
+        if matches!(input, Input::Kernel { asked_at: Some(_), .. }) {
+            self.observing = false;
+            if std::mem::take(&mut self.observe_again) {
+                self.observe();
+            }
+        }
+        self.feed(input);
+    }
+
+    fn on_link(&mut self, event: LinkEvent) {
+        let (inputs, hint) = self.links.on_event(event);
+        if let Up::DialNow(pnn) = hint {
+            if let Some(dialer) = self.dialers.get(&pnn) {
+                dialer.dial_now();
+            }
+        }
+        inputs.into_iter().for_each(|i| self.feed(i));
+    }
+
+    fn on_lock(&mut self, event: LockEvent) {
+        let Some(lock) = &mut self.lock else { return };
+        let input = match event {
+            LockEvent::Acquired { ticket, record, latency, .. } if lock.ticket == Some(ticket) => {
+                lock.held = true;
+                lock.prove_at = clock::mono() + PROVE;
+                tracing::info!("cluster lock taken ({} ms)", latency.as_millis());
+                LockInput::Acquired { previous: record.map(|r| r.epoch) }
+            }
+            LockEvent::Lost { ticket, reason } if lock.ticket == Some(ticket) => {
+                lock.held = false;
+                lock.recording = None;
+                LockInput::Lost { why: reason }
+            }
+            LockEvent::Proved { ticket, .. } if lock.ticket == Some(ticket) => match lock.recording.take() {
+                Some(epoch) => LockInput::Recorded { epoch },
+                None => return,
+            },
+            LockEvent::Error { text } => {
+                tracing::error!("cluster lock: {text}");
+                return;
+            }
+            // News of a request that was taken back.
+            _ => return,
+        };
+        self.feed(Input::Lock(input));
+    }
+
+    fn record_epoch(&mut self, epoch: Epoch) {
+        let record = LockRecord { epoch, session: self.session, host: self.host.clone() };
+        if let Some(lock) = &mut self.lock {
+            lock.recording = Some(epoch);
+            lock.handle.record(record);
+            lock.handle.prove(clock::mono());
+        }
+    }
+
+    fn on_call(&mut self, asked: Asked) {
+        match asked.command {
+            AnyCommand::Node(command) => {
+                let id = self.next_command;
+                self.next_command += 1;
+                self.asked.retain(|_, reply| !reply.is_closed());
+                self.asked.insert(id, asked.reply);
+                self.feed(Input::Command { id, command });
+            }
+            AnyCommand::Daemon(command) => self.answer(command, asked.limit, asked.reply),
+        }
+    }
+
+    fn reply(&mut self, id: u64, reply: Reply) {
+        if let Some(asked) = self.asked.remove(&id) {
+            // Who asked may have given up waiting.
+            let _ = asked.send(AnyReply::Node(reply));
+        }
+    }
+
+    /// Feeds the machine and performs what it wants, until it wants no more.
+    fn feed(&mut self, input: Input) {
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            for action in self.node.handle(input, clock::mono()) {
+                inputs.extend(self.perform(action));
+            }
+        }
+    }
+
+    /// The last acts of a daemon that ends.
+    async fn finish(self) -> (u8, String) {
+        if let Some(announcements) = &self.announcements {
+            announcements.stop_all();
+        }
+        drop(self.dialers);
+        let (code, why) = self.exit.unwrap_or((0, String::new()));
+        // Replies that were just sent need a moment to leave; then the sockets close.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        if let Err(e) = self.journal.close(Duration::from_secs(1)).await {
+            tracing::warn!("closing the journal: {e}");
+        }
+        (code, why)
+    }
+}
+
+async fn sleep_until(deadline: Option<Mono>) {
+    match deadline {
+        Some(at) => tokio::time::sleep(at.since(clock::mono())).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,112 @@
+//! Performing actions. Each is either done at once without waiting, or handed to a task that reports back with an input.
+
+use super::{Driver, clock};
+use eventscripts::RunResult;
+use recoverd::action::{Action, Entry, Level, LockAction};
+use recoverd::input::Input;
+use recoverd::model::Event;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Pause before the kernel is asked again after it refused.
+const OBSERVE_AGAIN: Duration = Duration::from_millis(200);
+
+impl Driver {
+    /// Performs one action; returns what the machine must hear at once.
+    pub(super) fn perform(&mut self, action: Action) -> Vec<Input> {
+        match action {
+            Action::Send { to, msg } => return self.links.send(to, msg),
+            Action::DropPeer { pnn } => self.links.drop_peer(pnn),
+            Action::RunEvent { op, event, timeout } => self.run_event(op, event, timeout),
+            Action::Observe => self.observe(),
+            Action::Announce { iface, addr, count, interval } => {
+                if let Some(a) = &self.announcements {
+                    a.start(&iface, addr, count, interval);
+                }
+            }
+            Action::StopAnnounce { addr } => {
+                if let Some(a) = &self.announcements {
+                    a.stop(addr);
+                }
+            }
+            Action::Lock(LockAction::Acquire) => {
+                if let Some(lock) = &mut self.lock {
+                    lock.ticket = Some(lock.handle.acquire());
+                }
+            }
+            Action::Lock(LockAction::Release) => {
+                if let Some(lock) = &mut self.lock {
+                    lock.handle.release();
+                    lock.ticket = None;
+                    lock.held = false;
+                    lock.recording = None;
+                }
+            }
+            Action::Lock(LockAction::Record(epoch)) => self.record_epoch(epoch),
+            Action::Reply { id, reply } => self.reply(id, reply),
+            Action::Persist(state) => {
+                // The thread ends only with the process.
+                let _ = self.admin.send(state);
+            }
+            Action::Journal(entry) => self.write_journal(entry),
+            Action::Log { level, text } => match level {
+                Level::Error => tracing::error!("{text}"),
+                Level::Warning => tracing::warn!("{text}"),
+                Level::Notice => tracing::info!("{text}"),
+                Level::Info => tracing::debug!("{text}"),
+            },
+            Action::Exit { code, why } => self.exit = Some((code, why)),
+        }
+        Vec::new()
+    }
+
+    fn run_event(&self, op: u64, event: Event, timeout: Duration) {
+        let (runner, inputs) = (Arc::clone(&self.runner), self.inputs.clone());
+        tokio::spawn(async move {
+            let input = match runner.run(&event, timeout).await {
+                RunResult::Done(outcome) => Input::EventDone { op, outcome },
+                RunResult::Cancelled => Input::EventCancelled { op },
+            };
+            // The driver is gone only when the daemon has ended.
+            let _ = inputs.send(input);
+        });
+    }
+
+    /// Dumps links and addresses. While one dump is under way another is only noted: it may have begun before what it is wanted for.
+    pub(super) fn observe(&mut self) {
+        if std::mem::replace(&mut self.observing, true) {
+            self.observe_again = true;
+            return;
+        }
+        let (netif, inputs) = (self.netif.clone(), self.inputs.clone());
+        tokio::spawn(async move {
+            loop {
+                let asked_at = Some(clock::mono());
+                match netif.observe().await {
+                    Ok(state) => {
+                        let _ = inputs.send(Input::Kernel { state: Arc::new(state), asked_at, culprit: None });
+                        return;
+                    }
+                    Err(e) => {
+                        tracing::error!("{e}");
+                        tokio::time::sleep(OBSERVE_AGAIN).await;
+                    }
+                }
+            }
+        });
+    }
+
+    fn write_journal(&self, entry: Entry) {
+        let mut data = serde_json::Map::new();
+        if let Some(run) = entry.run {
+            data.insert("run".into(), serde_json::json!(run));
+        }
+        if let Some(report) = entry.report {
+            match serde_json::to_value(&*report) {
+                Ok(report) => drop(data.insert("report".into(), report)),
+                Err(e) => tracing::error!("journal: the report of a run cannot be written: {e}"),
+            }
+        }
+        self.journal.record(entry.kind.as_str(), entry.text, data.into());
+    }
+}

@@ -1,0 +1,326 @@
+//! From configuration to a running driver: what must be had before the first input, in the order in which failures cost least.
+//!
+//! Nothing of the network is touched before the sockets are ours: a second daemon ends here without having done anything.
+
+use super::{Driver, Inboxes, Lock};
+use crate::admin_state::{AdminFile, AdminState, AdminStateError};
+use crate::calls::Calls;
+use crate::clock;
+use crate::config::{ClusterLock, Config, NodesSource};
+use crate::journal::{self, KEEP, OpenError, SledJournal};
+use crate::local::{self, LocalService, SocketError};
+use crate::lock::LockHandle;
+use crate::logging::LevelHandle;
+use crate::netif::{Netif, NetifError, Watch};
+use crate::packet::{Announcements, Announcer};
+use crate::peer::{self, Dialer, Identity, LinkTable, NodeService};
+use eventscripts::{Interface, Runner, RunnerConfig};
+use proto::wire::Hello;
+use recoverd::action::Persistent;
+use recoverd::alloc::HomeNodes;
+use recoverd::input::Input;
+use recoverd::model::{Mono, PublicAddress, Session};
+use recoverd::node::{self, Node};
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, Hasher};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+
+/// Why the daemon cannot start. Each is one line that says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum Fatal {
+    /// The local socket.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    /// The node service's port.
+    #[error("{0}")]
+    Port(String),
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] OpenError),
+    /// The state file.
+    #[error(transparent)]
+    Admin(#[from] AdminStateError),
+    /// Netlink.
+    #[error(transparent)]
+    Netif(#[from] NetifError),
+    /// The home nodes file.
+    #[error("{}: {why}", path.display())]
+    HomeNodes {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// The system refuses something basic.
+    #[error("cannot {what}: {source}")]
+    System {
+        /// What.
+        what: &'static str,
+        /// Why not.
+        source: std::io::Error,
+    },
+}
+
+fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> Fatal {
+    move |source| Fatal::System { what, source }
+}
+
+/// Starts everything and runs until the daemon ends. Returns the exit code and the reason in words.
+///
+/// # Errors
+/// [`Fatal`], before anything of the network was touched.
+pub async fn run(config: Config, level: LevelHandle) -> Result<(u8, String), Fatal> {
+    let local = local::bind(&config.paths.socket)?;
+    let listener = peer::listen(SocketAddr::new(config.address, config.port)).map_err(Fatal::Port)?;
+    let (admin_file, admin_state) = AdminFile::open(&config.paths.vardir)?;
+    let journal = SledJournal::open(&config.paths.vardir.join("journal"), KEEP)?;
+    let journal = journal::start(Box::new(journal)).map_err(system("start the journal's thread"))?;
+    let home_nodes = home_nodes(&config)?;
+    let (netif, kernel) = Netif::open().await?;
+    std::fs::write(&config.pid_file, format!("{}\n", std::process::id())).map_err(system("write the pid file"))?;
+
+    let session = Session(std::hash::RandomState::new().build_hasher().finish());
+    let id = Arc::new(identity(&config, session));
+    let (inputs, inputs_rx) = mpsc::unbounded_channel();
+    let (links, links_rx) = mpsc::channel(1024);
+    let (lock_events, lock_rx) = mpsc::channel(64);
+    let (finds, finds_rx) = mpsc::channel(64);
+    let (calls, calls_rx) = Calls::new();
+    let clients = local::Clients::default();
+
+    let runner = Arc::new(runner(&config, &netif));
+    watch_kernel(kernel, netif.clone(), inputs.clone());
+    let lock = config.conf.cluster_lock.as_ref().map(|ClusterLock::File(path)| Lock {
+        handle: LockHandle::spawn(path.clone(), lock_events),
+        ticket: None,
+        held: false,
+        recording: None,
+        prove_at: Mono(0),
+    });
+    if lock.is_none() && config.nodes.lines.iter().filter(|l| l.addr.is_some()).count() > 1 {
+        tracing::warn!(
+            "no cluster lock is configured: if the private network breaks in two, BOTH parts will serve all public addresses; \
+             set `cluster lock` in [cluster] of ctdb.conf to a file that all nodes share"
+        );
+    }
+    let dialers = id
+        .nodes
+        .iter()
+        .enumerate()
+        .filter_map(|(n, addr)| Some((recoverd::model::Pnn(u32::try_from(n).ok()?), (*addr)?)))
+        .filter(|(pnn, _)| *pnn != config.pnn)
+        .map(|(pnn, addr)| (pnn, Dialer::spawn(Arc::clone(&id), pnn, addr, links.clone())))
+        .collect::<BTreeMap<_, _>>();
+    let node_service = NodeService::spawn(listener, Arc::clone(&id), links, calls.clone());
+    let local_service = LocalService::spawn(local, config.pnn, calls, finds, &clients);
+    let announcements = match Announcer::open(netif.clone()) {
+        Ok(announcer) => Some(Announcements::new(Arc::new(announcer))),
+        Err(e) => {
+            tracing::error!("{e}; addresses will be taken without gratuitous ARP");
+            None
+        }
+    };
+    let boxes = Inboxes {
+        inputs: inputs_rx,
+        links: links_rx,
+        lock: lock_rx,
+        calls: calls_rx,
+        finds: finds_rx,
+        term: signal(SignalKind::terminate()).map_err(system("watch SIGTERM"))?,
+        int: signal(SignalKind::interrupt()).map_err(system("watch SIGINT"))?,
+    };
+    let driver = Driver {
+        node: Node::new(machine_config(&config, admin_state, session, home_nodes), clock::mono()),
+        inputs,
+        session,
+        host: hostname(),
+        started_wall_us: clock::wall_us(),
+        links: LinkTable::default(),
+        dialers,
+        lock_text: config.conf.cluster_lock.as_ref().map(|ClusterLock::File(p)| p.display().to_string()),
+        lock,
+        netif,
+        announcements,
+        runner,
+        journal,
+        admin: admin_thread(admin_file)?,
+        level,
+        clients,
+        lmaster: config.conf.lmaster_capability,
+        asked: BTreeMap::new(),
+        next_command: 1,
+        observing: false,
+        observe_again: false,
+        exit: None,
+    };
+    tracing::info!("ctdbd {} starts as node {} ({})", env!("CARGO_PKG_VERSION"), config.pnn, config.address);
+    let ended = driver.run(boxes).await;
+    node_service.abort();
+    local_service.abort();
+    remove(&config.paths.socket);
+    remove(&config.pid_file);
+    Ok(ended)
+}
+
+/// Removes a file of ours; that it is gone already is no matter.
+fn remove(path: &Path) {
+    if let Err(e) = std::fs::remove_file(path) {
+        tracing::debug!("removing {}: {e}", path.display());
+    }
+}
+
+fn identity(config: &Config, session: Session) -> Identity {
+    let nodes: Vec<Option<IpAddr>> = config.nodes.lines.iter().map(|l| l.addr).collect();
+    Identity {
+        hello: Hello {
+            pnn: config.pnn,
+            session,
+            nodes_hash: nodes_hash(&nodes),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        },
+        addr: config.address,
+        nodes,
+        port: config.port,
+    }
+}
+
+/// FNV-1a over the list: equal on all nodes and in all versions, which the standard hashers do not promise.
+fn nodes_hash(nodes: &[Option<IpAddr>]) -> u64 {
+    let text: String = nodes.iter().map(|n| n.map_or("#\n".to_owned(), |a| format!("{a}\n"))).collect();
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
+}
+
+fn home_nodes(config: &Config) -> Result<HomeNodes, Fatal> {
+    let Some(file) = &config.home_nodes else { return Ok(HomeNodes::default()) };
+    HomeNodes::parse(&file.text).map_err(|e| Fatal::HomeNodes { path: file.path.clone(), why: e.to_string() })
+}
+
+fn machine_config(config: &Config, admin: AdminState, session: Session, home_nodes: HomeNodes) -> node::Config {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    let banned_for = admin.banned_until.map(|t| Duration::from_secs(t.saturating_sub(now))).filter(|d| !d.is_zero());
+    node::Config {
+        me: config.pnn,
+        nodes: config
+            .nodes
+            .lines
+            .iter()
+            .map(|l| node::NodeConfig {
+                addr: l.addr.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+                deleted: l.addr.is_none(),
+            })
+            .collect(),
+        public_addresses: config.public_addresses.clone(),
+        tunables: config.tunables.clone(),
+        session,
+        has_lock: config.conf.cluster_lock.is_some(),
+        leader_capable: config.conf.leader_capability,
+        failover_disabled: config.conf.failover_disabled,
+        shutdown_timeout: config.conf.shutdown_failover_timeout,
+        persistent: Persistent {
+            epoch: admin.epoch,
+            disabled: admin.disabled || config.conf.start_as_disabled,
+            stopped: admin.stopped || config.conf.start_as_stopped,
+            banned_for,
+        },
+        home_nodes,
+    }
+}
+
+/// The environment of scripts, as CTDB gives it (DESIGN section 7), and the built-in handlers.
+fn runner(config: &Config, netif: &Netif) -> Runner {
+    let paths = &config.paths;
+    let exe_dir = std::env::current_exe().ok().and_then(|p| p.parent().map(Path::to_owned));
+    let path = std::env::var("PATH").unwrap_or_else(|_| "/usr/sbin:/usr/bin:/sbin:/bin".to_owned());
+    let text = |p: &Path| p.display().to_string();
+    let mut env = vec![
+        ("CTDB_BASE".to_owned(), text(&paths.base)),
+        ("CTDB_VARDIR".to_owned(), text(&paths.vardir)),
+        ("CTDB_RUNDIR".to_owned(), text(&paths.rundir)),
+        ("CTDB_SOCKET".to_owned(), text(&paths.socket)),
+        ("CTDB_DEBUGLEVEL".to_owned(), config.conf.script_log_level.to_string()),
+    ];
+    // Scripts call `ctdb`: the one that belongs to this daemon comes first.
+    let mut search = path;
+    if let Some(dir) = exe_dir {
+        env.push(("CTDB".to_owned(), text(&dir.join("ctdb"))));
+        env.push(("CTDB_HELPER_BINDIR".to_owned(), text(&dir)));
+        search = format!("{}:{search}", dir.display());
+    }
+    env.push(("PATH".to_owned(), search));
+    if let NodesSource::File(file) = &config.nodes_source {
+        env.push(("CTDB_NODES".to_owned(), text(file)));
+    }
+    let events_dir = paths.base.join("events/legacy");
+    let options = vec![paths.base.join("script.options"), events_dir.join("10.interface.options")];
+    let public: Arc<[PublicAddress]> = config.public_addresses.clone().into();
+    let interface = Interface::new(Arc::new(netif.clone()), watch::channel(public).1, options);
+    Runner::new(RunnerConfig {
+        events_dir,
+        installed_dir: Some(PathBuf::from("/usr/share/ctdb/events/legacy")),
+        env,
+        debug_hung_script: config.debug_script.clone(),
+        handlers: vec![Arc::new(interface)],
+        max_processes: 32,
+    })
+}
+
+/// Tells the driver of every change of links and addresses. If the subscription ends it is opened again.
+fn watch_kernel(mut kernel: Watch, netif: Netif, inputs: mpsc::UnboundedSender<Input>) {
+    tokio::spawn(async move {
+        loop {
+            while let Some(update) = kernel.next().await {
+                let input = Input::Kernel { state: update.state, asked_at: None, culprit: None };
+                if inputs.send(input).is_err() {
+                    return;
+                }
+            }
+            tracing::error!("netlink notifications ended: subscribing again");
+            loop {
+                match netif.watch_again().await {
+                    Ok(again) => {
+                        kernel = again;
+                        break;
+                    }
+                    Err(e) => tracing::error!("{e}"),
+                }
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+    });
+}
+
+/// Writes the state file in order, without making the driver wait for the disk: what is lost with a crash is learned from the peers.
+fn admin_thread(file: AdminFile) -> Result<std::sync::mpsc::Sender<Persistent>, Fatal> {
+    let (sender, states) = std::sync::mpsc::channel::<Persistent>();
+    std::thread::Builder::new()
+        .name("admin-state".into())
+        .spawn(move || {
+            while let Ok(mut state) = states.recv() {
+                // Only the newest counts.
+                while let Ok(newer) = states.try_recv() {
+                    state = newer;
+                }
+                let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+                let saved = file.save(&AdminState {
+                    epoch: state.epoch,
+                    disabled: state.disabled,
+                    stopped: state.stopped,
+                    banned_until: state.banned_for.map(|d| now + d.as_secs()),
+                });
+                if let Err(e) = saved {
+                    tracing::error!("{e}");
+                }
+            }
+        })
+        .map_err(system("start the thread of the state file"))?;
+    Ok(sender)
+}
+
+fn hostname() -> String {
+    nix::unistd::gethostname().map_or_else(|_| "?".to_owned(), |h| h.to_string_lossy().into_owned())
+}
