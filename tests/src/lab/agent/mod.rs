@@ -13,18 +13,19 @@ use crate::lab::protocol::{Hello, InitConfig};
 use crate::lab::sys;
 use anyhow::{Context, bail};
 use clap::Parser;
-use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
+use nix::poll::{PollFd, PollFlags, poll};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, sendmsg};
-use nix::sys::wait::waitpid;
-use nix::unistd::{ForkResult, getegid, geteuid, setsid};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid, getegid, geteuid, setsid};
 use std::fs;
 use std::io::{self, IoSlice};
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::time::Duration;
 
 /// The helper program of the test lab; tests start it, nobody else needs to.
 #[derive(Debug, Parser)]
@@ -77,9 +78,7 @@ fn init(config: &InitConfig) -> anyhow::Result<()> {
     };
     match sys::fork_single_threaded().context("fork")? {
         ForkResult::Parent { child } => {
-            drop(control);
-            // The last of the lab is gone when its process 1 can be waited for.
-            while let Err(Errno::EINTR) = waitpid(child, None) {}
+            wait_for_the_end(&control, child);
             if let Some(dir) = &config.remove_dir {
                 fs::remove_dir_all(dir).ok();
             }
@@ -89,6 +88,27 @@ fn init(config: &InitConfig) -> anyhow::Result<()> {
             sys::die_with_parent().context("set the parent death signal")?;
             process_one(&control, config, user_namespace)
         }
+    }
+}
+
+/// Returns when all of the lab is gone, or one second after the test is. The lab's processes are dead by then, but if the test
+/// was killed, somebody else inherits them and must wait for them before process 1 can go; some machines are slow at that.
+fn wait_for_the_end(control: &OwnedFd, process_one: Pid) {
+    let gone = || !matches!(waitpid(process_one, Some(WaitPidFlag::WNOHANG)), Ok(WaitStatus::StillAlive));
+    let hung_up = || {
+        let mut end = [PollFd::new(control.as_fd(), PollFlags::empty())];
+        poll(&mut end, 100_u8).is_ok_and(|ready| ready > 0)
+    };
+    while !hung_up() {
+        if gone() {
+            return;
+        }
+    }
+    for _ in 0..500 {
+        if gone() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(2));
     }
 }
 

@@ -13,7 +13,7 @@ use nix::sched::{CloneFlags, setns, unshare};
 use rtnetlink::packet_core::NetlinkMessage;
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::link::{
-    InfoBridge, InfoData, InfoVeth, LinkAttribute, LinkFlags, LinkMessage, State,
+    InfoBridge, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkInfo, LinkMessage, State,
 };
 use rtnetlink::{Handle, LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVeth, MulticastGroup};
 use std::fs;
@@ -107,30 +107,31 @@ async fn cable(config: &InitConfig, hosts: &[Host]) -> anyhow::Result<()> {
             address(host, "eth0", CLIENT_V6.into(), 64).await?;
         }
     }
-    all_links_up(hosts).await
+    all_cables_up(hosts).await
 }
 
-/// An interface gets its queue only after its carrier is seen, a moment later; until then it drops what is sent.
-async fn all_links_up(hosts: &[Host]) -> anyhow::Result<()> {
+/// An interface gets its queue only after its carrier is seen, a moment later; until then it drops what is sent. Bridges are
+/// not waited for: nobody sends from them, and the kernel may take a second to note their carrier.
+async fn all_cables_up(hosts: &[Host]) -> anyhow::Result<()> {
     for host in hosts {
         for _ in 0..1000 {
-            let mut links = host.netlink.link().get().execute();
-            let mut ready = true;
-            while let Some(link) = links.try_next().await? {
-                let state = link.attributes.iter().find_map(|a| match a {
-                    LinkAttribute::OperState(state) => Some(*state),
-                    _ => None,
-                });
-                let loopback = link.header.flags.contains(LinkFlags::Loopback);
-                ready &= loopback || state == Some(State::Up);
-            }
-            if ready {
+            let links: Vec<_> = host.netlink.link().get().execute().try_collect().await?;
+            if links.iter().all(|link| !is_veth(link) || is_up(link)) {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
     Ok(())
+}
+
+fn is_veth(link: &LinkMessage) -> bool {
+    let veth = |info: &LinkInfo| matches!(info, LinkInfo::Kind(InfoKind::Veth));
+    link.attributes.iter().any(|a| matches!(a, LinkAttribute::LinkInfo(all) if all.iter().any(veth)))
+}
+
+fn is_up(link: &LinkMessage) -> bool {
+    link.attributes.contains(&LinkAttribute::OperState(State::Up))
 }
 
 async fn bridge(switch: &Host, name: &str) -> anyhow::Result<u32> {
