@@ -239,23 +239,3 @@ fn a_plan_that_the_checker_refuses_is_not_executed() {
     assert_eq!((w.holders(ip(1)), report.ban_credits_to), (vec![0], None));
     assert!(report.plan.is_some(), "kept for the report");
 }
-
-#[test]
-#[ignore]
-fn zz_speed() {
-    let owners: Vec<Option<u32>> = (0..200).map(|i| Some(i % 32)).collect();
-    let mut w = World::healthy(64, &owners);
-    for n in w.nodes.iter_mut() {
-        let base = n.addrs.clone();
-        for k in 1..10u8 {
-            for (a, e) in &base {
-                let IpAddr::V4(v) = a else { panic!() };
-                let o = v.octets();
-                n.addrs.insert(IpAddr::from([10, 0, k, o[3]]), e.clone());
-            }
-        }
-    }
-    let t = std::time::SystemTime::now();
-    let (_, r) = w.run(config(), |_| 0);
-    panic!("{:?} {} moves {}", t.elapsed(), r.result, r.plan.unwrap().moves.len());
-}
