@@ -67,7 +67,8 @@ pub fn bind(path: &Path) -> Result<UnixListener, SocketError> {
     let fresh = path.with_extension(format!("new.{}", std::process::id()));
     let _ = std::fs::remove_file(&fresh);
     let listener = UnixListener::bind(&fresh).map_err(error("listen on", &fresh))?;
-    std::fs::set_permissions(&fresh, std::fs::Permissions::from_mode(0o600)).map_err(error("protect", &fresh))?;
+    std::fs::set_permissions(&fresh, std::fs::Permissions::from_mode(0o600))
+        .map_err(error("protect", &fresh))?;
     std::fs::rename(&fresh, path).map_err(error("put in place", path))?;
     Ok(listener)
 }
@@ -135,12 +136,14 @@ impl LocalService {
         let (limit, command) = (call.timeout, call.command.clone());
         let mut request = Request::new(CallRequest::from(&call));
         request.set_timeout(limit);
-        let reply = match tokio::time::timeout(limit + Duration::from_millis(100), client.call(request)).await {
+        let reply = match tokio::time::timeout(limit + Duration::from_millis(100), client.call(request)).await
+        {
             Ok(Ok(reply)) => reply.into_inner(),
             Ok(Err(status)) => return Ok(failed(&command, format!("node {to}: {}", status.message()))),
             Err(_) => return Ok(failed(&command, format!("node {to} does not answer"))),
         };
-        AnyReply::try_from(reply).or_else(|e| Ok(failed(&command, format!("node {to} answers with nonsense: {e}"))))
+        AnyReply::try_from(reply)
+            .or_else(|e| Ok(failed(&command, format!("node {to} answers with nonsense: {e}"))))
     }
 }
 
@@ -154,7 +157,8 @@ fn failed(command: &AnyCommand, why: String) -> AnyReply {
 #[tonic::async_trait]
 impl Local for LocalService {
     async fn call(&self, request: Request<CallRequest>) -> Result<Response<CallReply>, Status> {
-        let call = Call::try_from(request.into_inner()).map_err(|e| Status::invalid_argument(e.to_string()))?;
+        let call =
+            Call::try_from(request.into_inner()).map_err(|e| Status::invalid_argument(e.to_string()))?;
         let reply = match call.pnn {
             Some(to) if to != self.me => self.forward(to, call).await?,
             _ => self.calls.ask(call.command, call.timeout).await?,
@@ -171,7 +175,11 @@ mod io_passthrough {
     use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
     impl AsyncRead for Counted {
-        fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buf: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
             Pin::new(&mut self.stream).poll_read(cx, buf)
         }
     }

@@ -1,1 +1,7 @@
-fn main(){}
+//! `ctdb`: see the library of this crate.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ctl::main()
+}

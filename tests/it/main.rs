@@ -1,5 +1,6 @@
 //! The integration tests of ctdb-ip: the lab and its daemons, and conformance with CTDB.
 
-
-mod lab_self;
 mod conformance_alloc;
+mod conformance_takeover;
+mod lab_self;
+mod story;

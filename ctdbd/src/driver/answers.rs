@@ -32,7 +32,9 @@ impl Driver {
                 }
                 Err(e) => DaemonReply::Error(e.to_string()),
             },
-            DaemonCommand::EventStatus { event } => DaemonReply::Event(self.runner.status(&event).map(|s| view(&s))),
+            DaemonCommand::EventStatus { event } => {
+                DaemonReply::Event(self.runner.status(&event).map(|s| view(&s)))
+            }
             DaemonCommand::ScriptList => script_list(&self.runner),
             DaemonCommand::ScriptEnable { name, on } => {
                 match if on { self.runner.enable(&name) } else { self.runner.disable(&name) } {
@@ -111,7 +113,9 @@ fn view(status: &EventStatus) -> EventView {
         eventscripts::ScriptState::Error { code } => ScriptState::Error { code: *code },
         eventscripts::ScriptState::TimedOut => ScriptState::TimedOut,
         eventscripts::ScriptState::Disabled => ScriptState::Disabled,
-        eventscripts::ScriptState::CannotRun { reason, .. } => ScriptState::CannotRun { reason: reason.clone() },
+        eventscripts::ScriptState::CannotRun { reason, .. } => {
+            ScriptState::CannotRun { reason: reason.clone() }
+        }
     };
     let script = |s: &eventscripts::ScriptStatus| ScriptRow {
         name: s.name.clone(),

@@ -84,7 +84,8 @@ impl Driver {
                 let asked_at = Some(clock::mono());
                 match netif.observe().await {
                     Ok(state) => {
-                        let _ = inputs.send(Input::Kernel { state: Arc::new(state), asked_at, culprit: None });
+                        let _ =
+                            inputs.send(Input::Kernel { state: Arc::new(state), asked_at, culprit: None });
                         return;
                     }
                     Err(e) => {

@@ -82,7 +82,8 @@ pub async fn run(config: Config, level: LevelHandle) -> Result<(u8, String), Fat
     let journal = journal::start(Box::new(journal)).map_err(system("start the journal's thread"))?;
     let home_nodes = home_nodes(&config)?;
     let (netif, kernel) = Netif::open().await?;
-    std::fs::write(&config.pid_file, format!("{}\n", std::process::id())).map_err(system("write the pid file"))?;
+    std::fs::write(&config.pid_file, format!("{}\n", std::process::id()))
+        .map_err(system("write the pid file"))?;
 
     let session = Session(std::hash::RandomState::new().build_hasher().finish());
     let id = Arc::new(identity(&config, session));
@@ -200,9 +201,15 @@ fn home_nodes(config: &Config) -> Result<HomeNodes, Fatal> {
     HomeNodes::parse(&file.text).map_err(|e| Fatal::HomeNodes { path: file.path.clone(), why: e.to_string() })
 }
 
-fn machine_config(config: &Config, admin: AdminState, session: Session, home_nodes: HomeNodes) -> node::Config {
+fn machine_config(
+    config: &Config,
+    admin: AdminState,
+    session: Session,
+    home_nodes: HomeNodes,
+) -> node::Config {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-    let banned_for = admin.banned_until.map(|t| Duration::from_secs(t.saturating_sub(now))).filter(|d| !d.is_zero());
+    let banned_for =
+        admin.banned_until.map(|t| Duration::from_secs(t.saturating_sub(now))).filter(|d| !d.is_zero());
     node::Config {
         me: config.pnn,
         nodes: config

@@ -21,7 +21,9 @@ pub fn listen(addr: SocketAddr) -> Result<TcpListener, String> {
     bind(addr).map_err(|e| {
         let hint = match e.kind() {
             io::ErrorKind::AddrInUse => "another ctdbd or program uses it: `ss -ltnp` names it",
-            io::ErrorKind::AddrNotAvailable => "this host does not have the address of its line in the nodes file",
+            io::ErrorKind::AddrNotAvailable => {
+                "this host does not have the address of its line in the nodes file"
+            }
             _ => "see the nodes file and --port",
         };
         format!("cannot listen on {addr}: {e}; {hint}")
@@ -36,7 +38,11 @@ fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Hands on connections from nodes of the nodes file that speak HTTP/2.
-pub(super) async fn screen(listener: TcpListener, id: Arc<Identity>, good: mpsc::Sender<io::Result<TcpStream>>) {
+pub(super) async fn screen(
+    listener: TcpListener,
+    id: Arc<Identity>,
+    good: mpsc::Sender<io::Result<TcpStream>>,
+) {
     loop {
         match listener.accept().await {
             Ok((stream, from)) => {
@@ -47,7 +53,9 @@ pub(super) async fn screen(listener: TcpListener, id: Arc<Identity>, good: mpsc:
                             // The receiver is gone only when the daemon ends.
                             let _ = good.send(Ok(stream)).await;
                         }
-                        Err(why) => tracing::warn!("connection from {from} to port {} refused: {why}", id.port),
+                        Err(why) => {
+                            tracing::warn!("connection from {from} to port {} refused: {why}", id.port)
+                        }
                     }
                 });
             }

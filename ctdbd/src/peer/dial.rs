@@ -115,7 +115,9 @@ async fn open(id: &Arc<Identity>, pnn: Pnn, addr: IpAddr) -> Result<Open, String
     let (from, to) = (SocketAddr::new(id.addr, 0), SocketAddr::new(addr, id.port));
     let connector = service_fn(move |_: Uri| async move { connect(from, to).await.map(TokioIo::new) });
     let channel = Endpoint::from(uri).connect_with_connector(connector).await.map_err(|e| deepest(&e))?;
-    let mut client = NodeClient::new(channel).max_decoding_message_size(MAX_MESSAGE).max_encoding_message_size(MAX_MESSAGE);
+    let mut client = NodeClient::new(channel)
+        .max_decoding_message_size(MAX_MESSAGE)
+        .max_encoding_message_size(MAX_MESSAGE);
     let (outbox, inbox) = mpsc::channel::<PeerMsg>(QUEUE);
     let first = PeerFrame::from(&id.hello);
     let frames = tokio_stream::once(first).chain(ReceiverStream::new(inbox).map(|m| PeerFrame::from(&m)));
@@ -127,7 +129,9 @@ async fn open(id: &Arc<Identity>, pnn: Pnn, addr: IpAddr) -> Result<Open, String
             id.check(&hello)?;
             Ok(Open { hello, outbox, client, replies })
         }
-        Ok(Frame::Hello(hello)) => Err(format!("{addr} answers as node {}, the nodes file says node {pnn}", hello.pnn)),
+        Ok(Frame::Hello(hello)) => {
+            Err(format!("{addr} answers as node {}, the nodes file says node {pnn}", hello.pnn))
+        }
         Ok(Frame::Msg(_)) => Err("it did not introduce itself".to_owned()),
         Err(e) => Err(format!("it introduced itself with nonsense (another version?): {e}")),
     }

@@ -44,13 +44,17 @@ impl Identity {
     fn check(&self, hello: &Hello) -> Result<(), String> {
         let pnn = hello.pnn;
         if pnn == self.hello.pnn {
-            return Err(format!("it calls itself node {pnn}, which is this node: is the same nodes file line used twice?"));
+            return Err(format!(
+                "it calls itself node {pnn}, which is this node: is the same nodes file line used twice?"
+            ));
         }
         if self.nodes.get(pnn.index()).copied().flatten().is_none() {
             return Err(format!("it calls itself node {pnn}, which is not in our nodes file"));
         }
         if hello.nodes_hash != self.hello.nodes_hash {
-            return Err(format!("node {pnn} has another nodes file: make the files equal and restart the node that is wrong"));
+            return Err(format!(
+                "node {pnn} has another nodes file: make the files equal and restart the node that is wrong"
+            ));
         }
         Ok(())
     }
@@ -117,4 +121,6 @@ pub enum LinkEvent {
 
 /// Closes the accepted link when the last one is dropped.
 #[derive(Debug, Clone)]
-pub struct CloseHandle(#[expect(dead_code, reason = "held for its drop")] Arc<tokio::sync::oneshot::Sender<()>>);
+pub struct CloseHandle(
+    #[expect(dead_code, reason = "held for its drop")] Arc<tokio::sync::oneshot::Sender<()>>,
+);

@@ -55,7 +55,10 @@ impl NodeService {
 impl Node for NodeService {
     type LinkStream = Pin<Box<dyn Stream<Item = Result<PeerFrame, Status>> + Send>>;
 
-    async fn link(&self, request: Request<Streaming<PeerFrame>>) -> Result<Response<Self::LinkStream>, Status> {
+    async fn link(
+        &self,
+        request: Request<Streaming<PeerFrame>>,
+    ) -> Result<Response<Self::LinkStream>, Status> {
         let from = request.remote_addr().map(|a| a.ip());
         let mut frames = request.into_inner();
         let first = frames.message().await?.ok_or_else(|| Status::invalid_argument("nothing was said"))?;
@@ -79,7 +82,8 @@ impl Node for NodeService {
     }
 
     async fn call(&self, request: Request<CallRequest>) -> Result<Response<CallReply>, Status> {
-        let call = Call::try_from(request.into_inner()).map_err(|e| Status::invalid_argument(e.to_string()))?;
+        let call =
+            Call::try_from(request.into_inner()).map_err(|e| Status::invalid_argument(e.to_string()))?;
         if call.pnn.is_some_and(|p| p != self.id.hello.pnn) {
             return Err(Status::invalid_argument(format!("this is node {}", self.id.hello.pnn)));
         }

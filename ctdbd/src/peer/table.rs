@@ -80,13 +80,17 @@ impl LinkTable {
                 return (Self::settle(pnn, peer, "it was restarted"), hint);
             }
             LinkEvent::OutDown { pnn, link, why } => {
-                if let Some(peer) = self.peers.get_mut(&pnn).filter(|p| p.out.as_ref().is_some_and(|o| o.link == link)) {
+                if let Some(peer) =
+                    self.peers.get_mut(&pnn).filter(|p| p.out.as_ref().is_some_and(|o| o.link == link))
+                {
                     peer.out = None;
                     return (Self::settle(pnn, peer, &why), hint);
                 }
             }
             LinkEvent::InDown { pnn, link, why } => {
-                if let Some(peer) = self.peers.get_mut(&pnn).filter(|p| p.inn.as_ref().is_some_and(|i| i.link == link)) {
+                if let Some(peer) =
+                    self.peers.get_mut(&pnn).filter(|p| p.inn.as_ref().is_some_and(|i| i.link == link))
+                {
                     peer.inn = None;
                     return (Self::settle(pnn, peer, &why), hint);
                 }
