@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use tokio::net::UnixListener;
 use tokio::runtime::Runtime;
 use tokio_stream::wrappers::UnixListenerStream;
+use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 
 /// A running daemon; it ends when this is dropped.
@@ -28,9 +29,10 @@ impl Fake {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listener = runtime.block_on(async { UnixListener::bind(&socket) }).unwrap();
-        let server = tonic::transport::Server::builder();
-        let incoming = UnixListenerStream::new(listener);
-        runtime.spawn(async { server.clone().serve_with_incoming(LocalServer::new(Node), incoming).await });
+        runtime.spawn(async {
+            let incoming = UnixListenerStream::new(listener);
+            Server::builder().serve_with_incoming(LocalServer::new(Node), incoming).await
+        });
         Self { socket, _runtime: runtime, _dir: dir }
     }
 }
