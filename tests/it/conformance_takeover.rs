@@ -4,7 +4,8 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use tests::vectors::takeover::{Outcome, Vector};
+use tests::vectors::takeover::Vector;
+use tests::vectors::takeover_outcome::Outcome;
 use tests::vectors::takeover_rule::expected;
 
 fn read(path: &Path) -> Vector {

@@ -6,4 +6,5 @@ pub mod ipalloc;
 pub mod stream;
 pub mod takeover;
 pub mod takeover_nodes;
+pub mod takeover_outcome;
 pub mod takeover_rule;

@@ -1,14 +1,13 @@
-//! `takeover-run-vector/1`: takeover-run cases. Reads them, runs recoverd's machine against fake nodes, and writes down what happened
-//! in the shape of the vector's `expect`.
+//! `takeover-run-vector/1`: takeover-run cases. Reads them, and runs recoverd's machine against fake nodes.
 
-use super::takeover_nodes::{FakeNodes, Sent};
+use super::takeover_nodes::FakeNodes;
+use super::takeover_outcome::Outcome;
 use recoverd::control::ControlKind;
 use recoverd::model::tunables::UnknownTunable;
-use recoverd::model::{Epoch, Mono, NodeFlags, Pnn, RunId, RunState, Tunables, addr_key};
-use recoverd::takeover::{Run, RunAction, RunConfig, RunReport, RunResult};
+use recoverd::model::{Epoch, Mono, NodeFlags, Pnn, RunId, RunState, Tunables};
+use recoverd::takeover::{Run, RunAction, RunConfig};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 
@@ -109,63 +108,6 @@ pub enum FaultKind {
     Error,
     /// The node does not answer.
     Timeout,
-}
-
-/// What happened, in the shape of `expect`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Outcome {
-    /// `ok`, `error` or `timeout`.
-    pub result: String,
-    /// 0, -1 or 110.
-    pub reference_status: i32,
-    /// "Nothing can be hosted yet".
-    pub no_host_shortcut: bool,
-    /// Addresses that nobody can host.
-    pub unallocatable: Vec<IpAddr>,
-    /// What is attributed to nodes.
-    pub failed_controls: Vec<FailedEntry>,
-    /// The node that is blamed.
-    pub ban_credits_to: Option<u32>,
-    /// What a listing says afterwards; missing where the listing itself cannot work.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub owners_after: Option<Vec<OwnerEntry>>,
-    /// Controls sent.
-    pub stages: Vec<StageEntry>,
-}
-
-/// A failed control.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FailedEntry {
-    /// What.
-    pub control: ControlKind,
-    /// Where.
-    pub node: u32,
-    /// -1 or 110.
-    pub status: i32,
-    /// For releases and takes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub addr: Option<IpAddr>,
-}
-
-/// An address and who has it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OwnerEntry {
-    /// The address.
-    pub addr: IpAddr,
-    /// -1 for nobody.
-    pub owner: i64,
-}
-
-/// Controls of one stage.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StageEntry {
-    /// What.
-    pub control: ControlKind,
-    /// One entry per message; per address for releases and takes.
-    pub nodes: Vec<u32>,
-    /// `known` or `available`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub what: Option<String>,
 }
 
 /// The line that `takeover-vectors` prints.
@@ -280,7 +222,7 @@ impl Vector {
         loop {
             match queue.pop_front() {
                 Some(RunAction::Finished(report)) => {
-                    return Ok(outcome(&report, nodes.sent(), nodes.listing()));
+                    return Ok(Outcome::new(&report, nodes.sent(), nodes.listing()));
                 }
                 Some(RunAction::Send { to, req, control }) => {
                     queue.extend(nodes.receive(&mut run, to, req, control, now));
@@ -292,46 +234,4 @@ impl Vector {
             }
         }
     }
-}
-
-/// Writes down a run.
-fn outcome(report: &RunReport, sent: &[Sent], owners_after: Option<Vec<OwnerEntry>>) -> Outcome {
-    let (result, reference_status) = match &report.result {
-        RunResult::Ok => ("ok", 0),
-        RunResult::Error(_) | RunResult::Aborted(_) => ("error", -1),
-        RunResult::Timeout => ("timeout", 110),
-    };
-    let attributed = report.failed_controls.iter().filter(|f| f.attributed).map(|f| FailedEntry {
-        control: f.control,
-        node: f.node.0,
-        status: f.status,
-        addr: f.addr,
-    });
-    Outcome {
-        result: result.to_owned(),
-        reference_status,
-        no_host_shortcut: report.no_host_shortcut,
-        unallocatable: report.unallocatable.clone(),
-        failed_controls: attributed.collect(),
-        ban_credits_to: report.ban_credits_to.map(|n| n.0),
-        owners_after,
-        stages: stages(sent),
-    }
-}
-
-/// Groups messages by stage; releases and takes of one run overlap, here they stand apart, addresses descending.
-fn stages(sent: &[Sent]) -> Vec<StageEntry> {
-    let mut sorted: Vec<&Sent> = sent.iter().collect();
-    sorted.sort_by_key(|s| (s.stage, s.addr.map(|a| Reverse(addr_key(a))), s.node));
-    let mut stages: Vec<(u32, StageEntry)> = Vec::new();
-    for s in sorted {
-        match stages.last_mut().filter(|(stage, _)| *stage == s.stage) {
-            Some((_, entry)) => entry.nodes.push(s.node.0),
-            None => {
-                let what = s.what.map(str::to_owned);
-                stages.push((s.stage, StageEntry { control: s.control, nodes: vec![s.node.0], what }));
-            }
-        }
-    }
-    stages.into_iter().map(|(_, entry)| entry).collect()
 }

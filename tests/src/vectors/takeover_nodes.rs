@@ -1,8 +1,9 @@
 //! Fake nodes for `takeover-run-vector/1`: they answer at once, refuse, or stay silent, as the vector says.
 
-use super::takeover::{FaultKind, OwnerEntry, Vector, VectorError};
+use super::takeover::{FaultKind, Vector, VectorError};
+use super::takeover_outcome::OwnerEntry;
 use recoverd::control::{Answer, Control, ControlKind, NodeInfo, PublicIp, Unavailable};
-use recoverd::model::{Mono, NodeFlags, Pnn, RunState, Tunables};
+use recoverd::model::{Mono, Pnn, RunState, Tunables};
 use recoverd::takeover::{Run, RunAction};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -143,9 +144,8 @@ impl FakeNodes {
 
     fn public_ips(&self, pnn: Pnn, available_only: bool) -> Vec<PublicIp> {
         let Some(node) = self.map.iter().find(|n| n.pnn == pnn) else { return Vec::new() };
-        let forbidding = NodeFlags(node.flags.0);
-        let unavailable = if forbidding.is_out_of_service() {
-            Some(Unavailable::Flags(forbidding))
+        let unavailable = if node.flags.is_out_of_service() {
+            Some(Unavailable::Flags(node.flags))
         } else {
             Some(Unavailable::RunState(node.runstate)).filter(|_| node.runstate != RunState::Running)
         };

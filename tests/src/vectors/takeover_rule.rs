@@ -4,7 +4,8 @@
 //! to release them. Four differences: redundant releases and takes are not sent; faults on what is not sent have no effect; an
 //! address waits for its own releases only; IPREALLOCATED follows every run in which something could be released or taken.
 
-use super::takeover::{FailedEntry, FaultKind, Outcome, OwnerEntry, StageEntry, Vector, VectorError};
+use super::takeover::{FaultKind, Vector, VectorError};
+use super::takeover_outcome::{FailedEntry, Outcome, OwnerEntry, StageEntry};
 use recoverd::control::ControlKind;
 use recoverd::model::{NodeFlags, addr_key};
 use std::cmp::Reverse;

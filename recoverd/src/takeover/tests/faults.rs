@@ -109,6 +109,22 @@ fn a_recmaster_that_cannot_ask_itself_blames_nobody() {
     }
 }
 
+#[test]
+fn a_run_that_jumps_to_the_end_has_the_whole_budget_for_it() {
+    for disabled in [true, false] {
+        let mut w = World::healthy(2, &[None]);
+        w.nodes.iter_mut().for_each(|n| n.flags = NodeFlags::UNHEALTHY);
+        w.node(1).silent.insert(ControlKind::Ipreallocated);
+        let mut c = config();
+        c.failover_disabled = disabled;
+        let begin = w.now;
+        let (_, report) = w.run(c, |_| 0);
+        assert_eq!((&report.result, report.ban_credits_to), (&RunResult::Timeout, Some(Pnn(1))));
+        // From the answer to GET_NODEMAP, the second message of 100 µs.
+        assert_eq!(w.now.since(begin), w.tunables.takeover_timeout() * 3 + Duration::from_micros(200));
+    }
+}
+
 /// Starts a run and goes on until something of a kind is to be sent; gives back what was held back.
 fn until(w: &mut World, kind: ControlKind) -> (Run, Vec<(Pnn, u64, Control)>) {
     let (mut run, mut actions) = Run::start(config(), w.now);
