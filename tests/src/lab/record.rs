@@ -15,6 +15,8 @@ const GAP_NS: u64 = 3_000_000;
 const LOST_AFTER_NS: u64 = 50_000_000;
 /// Requests remembered per address: ten minutes at one a millisecond.
 const REMEMBERED: usize = 600_000;
+/// Answers may come in another order than their requests went out, by no more than this many.
+const OVERTAKING: usize = 100;
 
 /// What the client saw of one address since some moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,7 +118,8 @@ impl Record {
     /// What was seen since `since_ns`. A silence that began before and lasted beyond that moment counts in full.
     pub(crate) fn report(&self, since_ns: u64, now_ns: u64) -> AddressReport {
         let mut report = AddressReport::default();
-        for request in self.requests.iter().filter(|r| r.sent_ns >= since_ns) {
+        let first = self.requests.partition_point(|r| r.sent_ns < since_ns);
+        for request in self.requests.range(first..) {
             report.sent += 1;
             match request.answer {
                 Some(_) => report.received += 1,
@@ -124,7 +127,10 @@ impl Record {
                 None => {}
             }
         }
-        let mut answers: Vec<Transition> = self.requests.iter().filter_map(|r| r.answer).collect();
+        // Looks back to the last answer before that moment, and a little further for answers that overtook each other.
+        let before = (0..first).rev().find(|i| self.requests[*i].answer.is_some()).unwrap_or(0);
+        let window = self.requests.range(before.saturating_sub(OVERTAKING)..);
+        let mut answers: Vec<Transition> = window.filter_map(|r| r.answer).collect();
         answers.sort_by_key(|a| a.at_ns);
         let start = answers.partition_point(|a| a.at_ns < since_ns);
         let mut before = start.checked_sub(1).map(|i| answers[i]);

@@ -72,23 +72,20 @@ fn init(config: &InitConfig) -> anyhow::Result<()> {
     let control = io::stdin().as_fd().try_clone_to_owned().context("control socket")?;
     // Ctrl-C goes to the foreground's process group: the test decides when the lab ends, not the terminal.
     setsid().ok();
-    let user_namespace = match make_namespaces() {
-        Ok(user) => user,
-        Err(error) => return say(&control, &Hello::NoNamespaces(format!("{error:#}")), &[]),
-    };
-    match sys::fork_single_threaded().context("fork")? {
-        ForkResult::Parent { child } => {
-            wait_for_the_end(&control, child);
-            if let Some(dir) = &config.remove_dir {
-                fs::remove_dir_all(dir).ok();
+    match make_namespaces() {
+        Err(error) => say(&control, &Hello::NoNamespaces(format!("{error:#}")), &[])?,
+        Ok(user_namespace) => match sys::fork_single_threaded().context("fork")? {
+            ForkResult::Parent { child } => wait_for_the_end(&control, child),
+            ForkResult::Child => {
+                sys::die_with_parent().context("set the parent death signal")?;
+                return process_one(&control, config, user_namespace);
             }
-            Ok(())
-        }
-        ForkResult::Child => {
-            sys::die_with_parent().context("set the parent death signal")?;
-            process_one(&control, config, user_namespace)
-        }
+        },
     }
+    if let Some(dir) = &config.remove_dir {
+        fs::remove_dir_all(dir).ok();
+    }
+    Ok(())
 }
 
 /// Returns when all of the lab is gone, or one second after the test is. The lab's processes are dead by then, but if the test
