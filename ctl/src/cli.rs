@@ -3,15 +3,13 @@
 use crate::out::{Failure, Style};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-/// Ask and steer a node of a ctdb-ip cluster.
-///
-/// Every command asks the daemon of this host; with -n, the daemon asks the other node.
+/// Ask and steer a node of a ctdb-ip cluster: the daemon of this host, or with -n, through it, another node.
 #[derive(Debug, Parser)]
 #[command(
     name = "ctdb",
     version,
-    max_term_width = 110,
     disable_help_flag = true,
+    disable_version_flag = true,
     allow_external_subcommands = true,
     override_usage = "ctdb [OPTIONS] COMMAND [ARGS]",
     after_help = "Start with:  ctdb status   ctdb ip -v   ctdb timeline   ctdb plan\n\
@@ -27,7 +25,7 @@ pub(crate) struct Cli {
 
 /// Options that all commands have.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Options")]
+#[command(next_help_heading = "Options of every command")]
 pub(crate) struct Options {
     /// Ask this node instead of the one that runs here.
     #[arg(short = 'n', long, value_name = "PNN", global = true)]
@@ -57,8 +55,11 @@ pub(crate) struct Options {
     #[arg(short, long, value_name = "LEVEL", default_value = "ERROR", ignore_case = true, global = true)]
     pub(crate) debug: Level,
     /// Print help (on a command: ctdb help COMMAND).
-    #[arg(short = '?', short_alias = 'h', long, action = ArgAction::Help, global = true)]
+    #[arg(short = '?', short_alias = 'h', long, action = ArgAction::HelpShort, global = true)]
     help: Option<bool>,
+    /// Print the version of this program.
+    #[arg(short = 'V', long, action = ArgAction::Version)]
+    version: Option<bool>,
 }
 
 /// CTDB's log levels.

@@ -1,5 +1,10 @@
 //! The program `ctdb` itself: messages, streams and exit statuses, without a daemon and with a scripted one on a real socket.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests, which clippy.toml's allow-unwrap-in-tests does not see"
+)]
+
 mod fake;
 mod with_daemon;
 mod without_daemon;
