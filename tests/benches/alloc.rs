@@ -56,7 +56,7 @@ fn situation(name: &str, algorithm: Algorithm, nodes: u32, addrs: &[IpAddr]) -> 
 
 fn bench(c: &mut Criterion, algorithm: Algorithm, families: &[(&str, bool)]) {
     let mut group = c.benchmark_group(algorithm.to_string());
-    group.sample_size(10).sampling_mode(SamplingMode::Flat);
+    group.sample_size(10).sampling_mode(SamplingMode::Flat).nresamples(1000);
     group.warm_up_time(Duration::from_millis(50)).measurement_time(Duration::from_millis(200));
     for (nodes, count) in SIZES {
         for (family, v6) in families {

@@ -58,6 +58,9 @@ struct Edge {
     class: usize,
 }
 
+/// Classes that could take an edge, cheapest first: (change of cost, class).
+type Offers = BTreeSet<(i64, usize)>;
+
 const NO_EDGE: Edge = Edge { cost: FAR, class: 0 };
 
 /// Shortest chains from some start: change of cost to each node, and the node before it.
@@ -76,8 +79,8 @@ pub(super) struct Flow<'a> {
     on: Vec<BTreeMap<usize, u32>>,
     /// Row n: the edges out of node n.
     edges: Vec<Edge>,
-    /// For each edge all classes that could take it, cheapest first: (change of cost, class).
-    offers: Vec<BTreeSet<(i64, usize)>>,
+    /// For each edge all that could take it.
+    offers: Vec<Offers>,
 }
 
 impl<'a> Flow<'a> {
@@ -91,7 +94,7 @@ impl<'a> Flow<'a> {
             load: fixed,
             on: vec![BTreeMap::new(); nodes],
             edges: vec![NO_EDGE; nodes * nodes],
-            offers: vec![BTreeSet::new(); nodes * nodes],
+            offers: vec![Offers::new(); nodes * nodes],
         }
     }
 
@@ -225,7 +228,7 @@ impl<'a> Flow<'a> {
         let on = self.on[n].entry(class).or_insert(0);
         *on += count;
         if *on == count {
-            self.offer(n, class, BTreeSet::insert);
+            self.offer(n, class, Offers::insert);
         }
     }
 
@@ -241,12 +244,7 @@ impl<'a> Flow<'a> {
     }
 
     /// The node begins or ceases to have addresses of a class to hand on.
-    fn offer(
-        &mut self,
-        n: usize,
-        class: usize,
-        change: fn(&mut BTreeSet<(i64, usize)>, (i64, usize)) -> bool,
-    ) {
+    fn offer(&mut self, n: usize, class: usize, change: fn(&mut Offers, (i64, usize)) -> bool) {
         let here = self.classes[class].cost(n);
         for &m in self.classes[class].takers.iter().filter(|m| **m != n) {
             let at = n * self.nodes + m;

@@ -144,3 +144,12 @@ fn no_nodes_or_no_addresses_are_no_panic() {
         );
     }
 }
+
+#[test]
+fn an_address_that_stands_twice_is_decided_the_same_in_any_order() {
+    let mut p =
+        open(Algorithm::Lcp2, 2, &[("10.0.0.1", Some(0)), ("10.0.0.1", Some(1)), ("::ffff:10.0.0.1", None)]);
+    let answer = allocate(&p);
+    p.addrs.reverse();
+    assert_eq!(allocate(&p), answer);
+}
