@@ -1,4 +1,5 @@
 //! The integration tests of ctdb-ip: the lab and its daemons, and conformance with CTDB.
+#![allow(clippy::unwrap_used, reason = "a test that fails may panic, in its helpers too")]
 
 mod conformance_alloc;
 mod conformance_takeover;
