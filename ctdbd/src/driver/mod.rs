@@ -132,10 +132,10 @@ impl Driver {
 
     fn on_link(&mut self, event: LinkEvent) {
         let (inputs, hint) = self.links.on_event(event);
-        if let Up::DialNow(pnn) = hint {
-            if let Some(dialer) = self.dialers.get(&pnn) {
-                dialer.dial_now();
-            }
+        if let Up::DialNow(pnn) = hint
+            && let Some(dialer) = self.dialers.get(&pnn)
+        {
+            dialer.dial_now();
         }
         inputs.into_iter().for_each(|i| self.feed(i));
     }

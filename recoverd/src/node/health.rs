@@ -11,7 +11,8 @@ use std::time::Duration;
 
 const FIRST_INTERVAL: Duration = Duration::from_secs(2);
 const AFTER_CHANGE: Duration = Duration::from_secs(5);
-const AFTER_CANCEL: Duration = Duration::from_secs(1);
+/// `monitor` gives way to other events; it is wanted all the same, as soon as they are done.
+const AFTER_CANCEL: Duration = Duration::from_millis(200);
 
 /// See the module.
 #[derive(Debug, Default)]

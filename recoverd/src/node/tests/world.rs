@@ -202,10 +202,9 @@ impl World {
             match (queued, tick) {
                 (Some((t, seq)), tick) if t <= end && tick.is_none_or(|(tt, _)| t <= tt) => {
                     self.now = t;
-                    if let Some((to, session, input)) = self.queue.remove(&(t, seq)) {
-                        if self.hosts[to as usize].session == session {
-                            self.step(to, input);
-                        }
+                    let Some((to, session, input)) = self.queue.remove(&(t, seq)) else { continue };
+                    if self.hosts[to as usize].session == session {
+                        self.step(to, input);
                     }
                 }
                 (_, Some((t, n))) if t <= end => {
