@@ -13,17 +13,20 @@ pub mod agent;
 mod clock;
 mod config;
 mod daemon;
+mod error;
 mod host;
 mod probe;
 mod process;
 mod protocol;
 mod record;
+mod setup;
 mod sys;
 mod wait;
 
 pub use clock::now_ns;
 pub use config::{NodeConfig, NodePaths};
 pub use daemon::{Binaries, Daemon, binaries};
+pub use error::{LabError, chain};
 pub use host::Host;
 pub use probe::{Mark, Probe};
 pub use process::{HostCommand, Process};
@@ -32,63 +35,18 @@ pub use record::{AddressReport, Gap, ProbeReport, Transition};
 pub use wait::wait_for;
 
 use host::Control;
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixAddr, recvmsg};
 use process::Family;
-use protocol::{Hello, InitConfig, Reply, Request, switch_port};
+use protocol::{InitConfig, Reply, Request, switch_port};
+use setup::{host_name, new_directory, receive_hello};
 use std::fs;
-use std::io::{self, IoSliceMut, Write};
+use std::io::{self, Write};
 use std::net::IpAddr;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
-
-/// Why the lab could not do something.
-#[derive(Debug, thiserror::Error)]
-pub enum LabError {
-    /// Neither root nor user namespaces.
-    #[error(
-        "needs root or user namespaces (kernel.unprivileged_userns_clone, user.max_user_namespaces): {0}"
-    )]
-    NoNamespaces(String),
-    /// The kernel or the lab's own init said no.
-    #[error("the lab: {0}")]
-    Refused(String),
-    /// An operation on a file, a socket or a process.
-    #[error("{what}")]
-    Io {
-        /// What was tried.
-        what: String,
-        /// Why it failed.
-        source: io::Error,
-    },
-    /// A program needed is missing or could not be built.
-    #[error("{0}")]
-    Build(String),
-    /// A bounded wait ran out.
-    #[error("waited {after:?} for {what}; last state: {state}")]
-    Timeout {
-        /// For what.
-        what: String,
-        /// How long.
-        after: Duration,
-        /// The state seen last.
-        state: String,
-    },
-}
-
-impl LabError {
-    pub(crate) fn io(what: impl Into<String>, source: io::Error) -> Self {
-        Self::Io { what: what.into(), source }
-    }
-
-    pub(crate) fn unexpected(reply: &Reply) -> Self {
-        Self::Refused(format!("unexpected answer of the init: {reply:?}"))
-    }
-}
 
 /// What a lab consists of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -345,87 +303,6 @@ impl Drop for Lab {
         }
         self.init.wait().ok();
     }
-}
-
-fn host_name(number: usize, nodes: usize) -> String {
-    match number.checked_sub(nodes) {
-        None => format!("n{number}"),
-        Some(0) => "client".to_owned(),
-        Some(_) => "switch".to_owned(),
-    }
-}
-
-/// A fresh directory. Not below `/run`, which each host has for itself, and short enough for the path of a Unix socket.
-fn new_directory() -> Result<PathBuf, LabError> {
-    static COUNT: AtomicUsize = AtomicUsize::new(0);
-    let mut base = std::env::temp_dir();
-    if base.starts_with("/run") || base.as_os_str().len() > 50 {
-        base = PathBuf::from("/tmp");
-    }
-    loop {
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let dir = base.join(format!("ctdb-lab-{}-{count}", std::process::id()));
-        match fs::create_dir(&dir) {
-            Ok(()) => return Ok(dir),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(LabError::io(format!("make {}", dir.display()), error)),
-        }
-    }
-}
-
-fn receive_hello(socket: &UnixStream) -> Result<Vec<sys::Namespaces>, LabError> {
-    let failed = |error: io::Error| LabError::io("hear from the lab's init", error);
-    let mut data = vec![0_u8; 65536];
-    let mut control = nix::cmsg_space!([i32; 200]);
-    let mut parts = [IoSliceMut::new(&mut data)];
-    let flags = MsgFlags::MSG_CMSG_CLOEXEC;
-    let (length, fds) = loop {
-        match recvmsg::<UnixAddr>(socket.as_raw_fd(), &mut parts, Some(&mut control), flags) {
-            Ok(message) => {
-                let mut fds = Vec::new();
-                for part in message.cmsgs().map_err(|e| failed(e.into()))? {
-                    if let ControlMessageOwned::ScmRights(received) = part {
-                        fds.extend(sys::received_fds(&received));
-                    }
-                }
-                break (message.bytes, fds);
-            }
-            Err(nix::errno::Errno::EINTR) => {}
-            Err(error) => return Err(failed(error.into())),
-        }
-    };
-    match serde_json::from_slice(&data[..length]).map_err(|e| failed(e.into()))? {
-        Hello::NoNamespaces(reason) => Err(LabError::NoNamespaces(reason)),
-        Hello::Failed(reason) => Err(LabError::Refused(reason)),
-        Hello::Ready { hosts, user_namespace } => {
-            let expected = 1 + 2 * hosts + usize::from(user_namespace);
-            if fds.len() != expected {
-                return Err(LabError::Refused(format!("{} descriptors, not {expected}", fds.len())));
-            }
-            let mut fds = fds.into_iter();
-            let missing = || LabError::Refused("a descriptor is missing".to_owned());
-            let pid = Arc::new(fds.next().ok_or_else(missing)?);
-            let mut pairs = Vec::new();
-            for _ in 0..hosts {
-                pairs.push((fds.next().ok_or_else(missing)?, fds.next().ok_or_else(missing)?));
-            }
-            let user = fds.next().map(Arc::new);
-            let host =
-                |(mount, net)| sys::Namespaces { user: user.clone(), pid: Arc::clone(&pid), mount, net };
-            Ok(pairs.into_iter().map(host).collect())
-        }
-    }
-}
-
-/// An error with its causes on one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(&format!(": {cause}"));
-        next = cause.source();
-    }
-    text
 }
 
 /// For people: on standard error, whether or not the test harness captures output.
