@@ -169,7 +169,14 @@ fn unusable(addr: IpAddr, prefix: u8) -> Option<&'static str> {
     if addr.is_multicast() {
         return Some("a multicast address");
     }
-    let IpAddr::V4(v4) = addr else { return None };
+    let v4 = match addr {
+        IpAddr::V4(v4) => v4,
+        // It has the same number as the IPv4 address, by which allocation knows addresses (SEMANTICS A.2).
+        IpAddr::V6(_) if addr_key(addr).is_v4() => {
+            return Some("an IPv4 address written in the obsolete form ::a.b.c.d");
+        }
+        IpAddr::V6(_) => return None,
+    };
     if v4 == Ipv4Addr::BROADCAST {
         return Some("the broadcast address");
     }

@@ -35,12 +35,21 @@ impl Driver {
             DaemonCommand::EventStatus { event } => {
                 DaemonReply::Event(self.runner.status(&event).map(|s| view(&s)))
             }
-            DaemonCommand::ScriptList => script_list(&self.runner),
+            DaemonCommand::ScriptList => {
+                let runner = Arc::clone(&self.runner);
+                tokio::task::spawn_blocking(move || reply.send(AnyReply::Daemon(script_list(&runner))));
+                return;
+            }
             DaemonCommand::ScriptEnable { name, on } => {
-                match if on { self.runner.enable(&name) } else { self.runner.disable(&name) } {
-                    Ok(()) => DaemonReply::Ok,
-                    Err(e) => DaemonReply::Error(e.to_string()),
-                }
+                let runner = Arc::clone(&self.runner);
+                tokio::task::spawn_blocking(move || {
+                    let done = match if on { runner.enable(&name) } else { runner.disable(&name) } {
+                        Ok(()) => DaemonReply::Ok,
+                        Err(e) => DaemonReply::Error(e.to_string()),
+                    };
+                    reply.send(AnyReply::Daemon(done))
+                });
+                return;
             }
             DaemonCommand::EventRun { timeout_s, event, args } => {
                 let runner = Arc::clone(&self.runner);

@@ -228,6 +228,7 @@ fn machine_config(
         leader_capable: config.conf.leader_capability,
         failover_disabled: config.conf.failover_disabled,
         shutdown_timeout: config.conf.shutdown_failover_timeout,
+        shutdown_extra: config.conf.shutdown_extra_timeout,
         persistent: Persistent {
             epoch: admin.epoch,
             disabled: admin.disabled || config.conf.start_as_disabled,

@@ -23,6 +23,8 @@ enum Leaving {
     HandingOver(Mono),
     /// Until then what is left may be released.
     Releasing(Mono),
+    /// Everything is released; until then services may finish what the fail-over left them.
+    Lingering(Mono),
     /// The `shutdown` event runs.
     LastEvent,
     Gone,
@@ -42,7 +44,7 @@ pub(super) struct Life {
 impl Life {
     pub(super) fn next_deadline(&self) -> Option<Mono> {
         let leaving = match self.leaving {
-            Some(Leaving::HandingOver(t) | Leaving::Releasing(t)) => Some(t),
+            Some(Leaving::HandingOver(t) | Leaving::Releasing(t) | Leaving::Lingering(t)) => Some(t),
             _ => None,
         };
         [self.retry_startup, leaving].into_iter().flatten().min()
@@ -135,8 +137,9 @@ impl Node {
             }
             Some(Leaving::Releasing(until)) if until <= cx.now => {
                 cx.log(Level::Error, "some public address could not be released before the daemon ends");
-                self.last_event(cx);
+                self.linger(cx);
             }
+            Some(Leaving::Lingering(until)) if until <= cx.now => self.last_event(cx),
             _ => {}
         }
     }
@@ -172,7 +175,15 @@ impl Node {
     /// Called whenever an address may have gone.
     pub(super) fn shutdown_progress(&mut self, cx: &mut Cx) {
         if matches!(self.life.leaving, Some(Leaving::Releasing(_))) && self.ips.idle_and_empty() {
+            self.linger(cx);
+        }
+    }
+
+    fn linger(&mut self, cx: &mut Cx) {
+        if self.cfg.shutdown_extra.is_zero() {
             self.last_event(cx);
+        } else {
+            self.life.leaving = Some(Leaving::Lingering(cx.now + self.cfg.shutdown_extra));
         }
     }
 

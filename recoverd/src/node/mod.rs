@@ -59,6 +59,8 @@ pub struct Config {
     pub failover_disabled: bool,
     /// How long a stopping node waits for its addresses to be taken over (`[failover] shutdown failover timeout`).
     pub shutdown_timeout: Duration,
+    /// How much longer it stays then (`[failover] shutdown extra timeout`).
+    pub shutdown_extra: Duration,
     /// What the last life left behind, with `start as disabled/stopped` applied.
     pub persistent: Persistent,
     /// The home nodes file.

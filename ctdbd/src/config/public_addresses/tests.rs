@@ -64,6 +64,7 @@ fn bad_lines_name_the_line_and_what_to_write() {
         ("::1/128 lo", "p:1: ::1 is a loopback address"),
         ("224.0.0.5/24 eth0", "p:1: 224.0.0.5 is a multicast address"),
         ("ff02::5/64 eth0", "p:1: ff02::5 is a multicast address"),
+        ("::10.0.0.5/96 eth0", "p:1: ::a00:5 is an IPv4 address written in the obsolete form ::a.b.c.d"),
         ("0.0.0.0/24 eth0", "p:1: 0.0.0.0 is the unspecified address"),
         ("::/64 eth0", "p:1: :: is the unspecified address"),
         ("255.255.255.255/32 eth0", "p:1: 255.255.255.255 is the broadcast address"),

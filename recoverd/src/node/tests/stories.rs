@@ -158,6 +158,16 @@ fn a_stopping_daemon_hands_over_first() {
 }
 
 #[test]
+fn a_stopping_daemon_stays_for_the_extra_time() {
+    let mut w = World::serving(3, &SIX, |c| c.shutdown_extra = Duration::from_secs(3));
+    w.command(1, Command::Shutdown);
+    w.run(MS(2900));
+    assert_eq!((w.hosts[1].exited, w.counts()), (None, vec![3, 0, 3]), "{}", w.describe());
+    w.run(MS(300));
+    assert_eq!(w.hosts[1].exited, Some(0), "{}", w.describe());
+}
+
+#[test]
 fn the_last_node_releases_everything_when_it_stops() {
     let mut w = World::serving(1, &SIX, |_| {});
     assert_eq!(w.counts(), [6]);

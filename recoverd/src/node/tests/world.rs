@@ -57,6 +57,7 @@ impl World {
             leader_capable: true,
             failover_disabled: false,
             shutdown_timeout: Duration::from_secs(10),
+            shutdown_extra: Duration::ZERO,
             persistent: Persistent { epoch: Epoch::NONE, disabled: false, stopped: false, banned_for: None },
             home_nodes: crate::alloc::HomeNodes::default(),
         };
