@@ -44,9 +44,10 @@ fn select<'a>(view: &'a StatusView, which: Option<&str>) -> Result<Vec<&'a NodeR
     }
 }
 
+/// Of nodes that are listed, which deleted ones are not.
 fn exit_status(nodes: &[&NodeRow]) -> u8 {
     let flags = nodes.iter().fold(NodeFlags::NONE, |sum, n| sum | n.flags);
-    flags.with(NodeFlags::DELETED, false).0.to_le_bytes()[0]
+    flags.0.to_le_bytes()[0]
 }
 
 /// `pnn:%u %-16s %s%s`.
@@ -173,6 +174,25 @@ mod tests {
         assert_eq!(code(&view, Some("all")), 0x2f);
         view.nodes[1].flags = NodeFlags::DELETED;
         assert_eq!(code(&view, Some("all")), 0x2d);
+    }
+
+    #[test]
+    fn every_flag_has_its_column() {
+        let mut view = three_nodes();
+        view.nodes.truncate(1);
+        let mut cells = |flags: u32, unknown, partially_online| {
+            let node = &mut view.nodes[0];
+            (node.flags, node.unknown, node.partially_online) = (NodeFlags(flags), unknown, partially_online);
+            let table = node_table(&view, &shown(&view), '|');
+            table.lines().nth(1).unwrap().trim_start_matches("|0|192.168.20.41").to_owned()
+        };
+        assert_eq!(cells(0x1, false, true), "|1|0|0|0|0|0|1|0|Y|");
+        assert_eq!(cells(0x0, true, true), "|0|1|0|0|0|0|0|0|Y|");
+        assert_eq!(cells(0x8, false, false), "|0|0|1|0|0|0|1|0|Y|");
+        assert_eq!(cells(0x4, false, false), "|0|0|0|1|0|0|0|0|Y|");
+        assert_eq!(cells(0x2, false, false), "|0|0|0|0|1|0|0|0|Y|");
+        assert_eq!(cells(0x20, false, false), "|0|0|0|0|0|1|1|0|Y|");
+        assert_eq!(cells(0x0, false, true), "|0|0|0|0|0|0|0|1|Y|");
     }
 
     #[test]

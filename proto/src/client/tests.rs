@@ -8,15 +8,21 @@ use tokio_stream::wrappers::UnixListenerStream;
 use tonic::Response;
 use tonic::transport::Server;
 
-/// Answers `getpid` with the asked node's number, never answers `ping`, refuses `status`, and sends nonsense for anything else.
+/// Answers `getpid` with the asked node's number and `version` with the deadline it was told, never answers `ping`, refuses
+/// `status`, and sends nonsense for anything else.
 struct Fake;
 
 #[tonic::async_trait]
 impl Local for Fake {
     async fn call(&self, request: Request<v1::CallRequest>) -> Result<Response<v1::CallReply>, Status> {
+        let deadline = request.metadata().get("grpc-timeout").map(|v| v.to_str().unwrap().to_owned());
         let call =
             Call::try_from(request.into_inner()).map_err(|e| Status::invalid_argument(e.to_string()))?;
         match call.command {
+            AnyCommand::Daemon(DaemonCommand::Version) => {
+                let told = format!("{} {}", call.timeout.as_millis(), deadline.unwrap_or_default());
+                Ok(Response::new((&AnyReply::Daemon(DaemonReply::Version(told))).into()))
+            }
             AnyCommand::Daemon(DaemonCommand::GetPid) => {
                 let pid = DaemonReply::Pid(call.pnn.map_or(0, |p| p.0));
                 Ok(Response::new((&AnyReply::Daemon(pid)).into()))
@@ -46,6 +52,13 @@ async fn a_reply_comes_back_and_the_addressee_goes_out() {
     let (_dir, mut client, _server) = connected().await;
     let reply = client.call(Some(Pnn(7)), AnyCommand::Daemon(DaemonCommand::GetPid), SECOND).await.unwrap();
     assert_eq!(reply, AnyReply::Daemon(DaemonReply::Pid(7)));
+}
+
+#[tokio::test]
+async fn the_daemon_is_told_how_long_the_caller_waits() {
+    let (_dir, mut client, _server) = connected().await;
+    let reply = client.call(None, AnyCommand::Daemon(DaemonCommand::Version), SECOND).await.unwrap();
+    assert_eq!(reply, AnyReply::Daemon(DaemonReply::Version("1000 1250000u".into())));
 }
 
 #[tokio::test]

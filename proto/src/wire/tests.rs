@@ -119,6 +119,15 @@ fn mask_bits_that_do_not_fit_are_refused() {
 }
 
 #[test]
+fn mask_bits_that_just_fit_are_accepted() {
+    for (addr, prefix) in [(vec![10, 0, 0, 1], 32), (vec![0xfd; 16], 128)] {
+        let row = v1::IpRow { addr, prefix, ..Default::default() };
+        let reply = v1::node_reply::Reply::Ips(v1::IpRows { rows: vec![row] });
+        assert!(Reply::try_from(reply).is_ok(), "/{prefix}");
+    }
+}
+
+#[test]
 fn a_report_that_is_not_json_is_refused() {
     let reply = v1::node_reply::Reply::Plan(v1::PlanReply { report_json: "{".into() });
     assert!(refused(Reply::try_from(reply)).starts_with("malformed message: PlanReply.report_json: EOF"));
