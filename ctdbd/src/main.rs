@@ -3,11 +3,20 @@
 use clap::Parser;
 use ctdbd::cli::Cli;
 use ctdbd::config::{Config, LogTarget, Paths};
-use ctdbd::{daemonize, driver, logging};
+use ctdbd::{daemonize, driver, guard, logging};
 use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    if std::env::args_os().nth(1).is_some_and(|a| a == guard::ARGUMENT) {
+        return match guard::run() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(e) => {
+                let _ = writeln!(std::io::stderr(), "ctdbd guard: {e}");
+                ExitCode::from(1)
+            }
+        };
+    }
     let cli = Cli::parse();
     match start(&cli) {
         Ok(code) => ExitCode::from(code),

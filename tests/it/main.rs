@@ -1,7 +1,10 @@
 //! The integration tests of ctdb-ip: the lab and its daemons, and conformance with CTDB.
 #![allow(clippy::unwrap_used, reason = "a test that fails may panic, in its helpers too")]
 
+mod bad_input;
 mod conformance_alloc;
 mod conformance_takeover;
+mod guard;
+mod demo;
 mod lab_self;
 mod story;

@@ -7,6 +7,7 @@ use crate::admin_state::{AdminFile, AdminState, AdminStateError};
 use crate::calls::Calls;
 use crate::clock;
 use crate::config::{ClusterLock, Config, NodesSource};
+use crate::guard::{Guard, GuardError};
 use crate::journal::{self, KEEP, OpenError, SledJournal};
 use crate::local::{self, LocalService, SocketError};
 use crate::lock::LockHandle;
@@ -45,6 +46,9 @@ pub enum Fatal {
     /// The state file.
     #[error(transparent)]
     Admin(#[from] AdminStateError),
+    /// The guard process.
+    #[error(transparent)]
+    Guard(#[from] GuardError),
     /// Netlink.
     #[error(transparent)]
     Netif(#[from] NetifError),
@@ -77,11 +81,18 @@ fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> Fatal {
 pub async fn run(config: Config, level: LevelHandle) -> Result<(u8, String), Fatal> {
     let local = local::bind(&config.paths.socket)?;
     let listener = peer::listen(SocketAddr::new(config.address, config.port)).map_err(Fatal::Port)?;
+    std::fs::create_dir_all(&config.paths.rundir).map_err(system("make CTDB_RUNDIR"))?;
     let (admin_file, admin_state) = AdminFile::open(&config.paths.vardir)?;
     let journal = SledJournal::open(&config.paths.vardir.join("journal"), KEEP)?;
     let journal = journal::start(Box::new(journal)).map_err(system("start the journal's thread"))?;
     let home_nodes = home_nodes(&config)?;
+    let guard =
+        Guard::start(&config.paths.rundir, config.public_addresses.iter().map(|p| p.addr).collect()).await?;
     let (netif, kernel) = Netif::open().await?;
+    if let Some(report) = crate::guard::take_report(&config.paths.rundir) {
+        tracing::warn!("{report}");
+        journal.record("guard", report, serde_json::Value::Null);
+    }
     std::fs::write(&config.pid_file, format!("{}\n", std::process::id()))
         .map_err(system("write the pid file"))?;
 
@@ -161,6 +172,9 @@ pub async fn run(config: Config, level: LevelHandle) -> Result<(u8, String), Fat
     };
     tracing::info!("ctdbd {} starts as node {} ({})", env!("CARGO_PKG_VERSION"), config.pnn, config.address);
     let ended = driver.run(boxes).await;
+    if ended.0 == 0 {
+        guard.goodbye().await;
+    }
     node_service.abort();
     local_service.abort();
     remove(&config.paths.socket);

@@ -1,0 +1,92 @@
+//! The guard's own process.
+
+use super::{READY, Word};
+use crate::netif::{Netif, OnIface};
+use nix::fcntl::{Flock, FlockArg};
+use std::fs::OpenOptions;
+use std::io::{self, BufRead, Write};
+use std::net::IpAddr;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// The argument that makes `ctdbd` a guard.
+pub const ARGUMENT: &str = "--guard";
+
+/// A refused request is tried again for so long: nothing else takes the addresses off.
+const KEEP_TRYING: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Runs until the daemon on the other end of standard input ends. Messages go to standard error, which is the daemon's.
+///
+/// # Errors
+/// It cannot begin: the pipe or the lock does not work.
+pub fn run() -> io::Result<()> {
+    nix::unistd::setsid().map_err(io::Error::from)?;
+    let mut words = io::stdin().lock().lines();
+    let first = words.next().unwrap_or_else(|| Err(io::ErrorKind::UnexpectedEof.into()))?;
+    let Ok(Word::Begin { lock, report }) = serde_json::from_str(&first) else {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "the guard is started by ctdbd, not by hand"));
+    };
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&lock)?;
+    let _lock = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, e)| io::Error::from(e))?;
+    writeln!(io::stdout(), "{READY}")?;
+    io::stdout().flush()?;
+    let mut public = Vec::new();
+    // An unreadable pipe is as good as a dead daemon.
+    while let Some(Ok(line)) = words.next() {
+        match serde_json::from_str(&line) {
+            Ok(Word::Public(addrs)) => public = addrs,
+            Ok(Word::Goodbye) => return Ok(()),
+            Ok(Word::Begin { .. }) | Err(_) => {}
+        }
+    }
+    clean_up(&public, &report)
+}
+
+/// Takes every public address off every interface.
+fn clean_up(public: &[IpAddr], report: &Path) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let began = Instant::now();
+    let removed = runtime.block_on(async {
+        loop {
+            match remove(public).await {
+                Ok(removed) => return removed,
+                Err(why) if began.elapsed() > KEEP_TRYING => {
+                    say(&format!(
+                        "the daemon died and its guard could not take the public addresses off: {why}"
+                    ));
+                    return Vec::new();
+                }
+                Err(_) => tokio::time::sleep(PAUSE).await,
+            }
+        }
+    });
+    let names: Vec<String> = removed.iter().map(|a| format!("{} ({})", a.addr, a.iface)).collect();
+    let text = format!(
+        "the daemon died; its guard took {} public address(es) off in {} ms: {}",
+        names.len(),
+        began.elapsed().as_millis(),
+        names.join(" ")
+    );
+    say(&text);
+    std::fs::write(report, text)
+}
+
+async fn remove(public: &[IpAddr]) -> Result<Vec<OnIface>, String> {
+    let netif = Netif::requests_only().map_err(|e| e.to_string())?;
+    let state = netif.observe().await.map_err(|e| e.to_string())?;
+    let on: Vec<OnIface> = public
+        .iter()
+        .flat_map(|addr| state.places(*addr).iter().map(|p| (*addr, p)))
+        .map(|(addr, p)| OnIface { iface: p.iface.clone(), addr, prefix: p.prefix })
+        .collect();
+    for result in netif.del_addresses(&on).await {
+        result.map_err(|e| e.to_string())?;
+    }
+    Ok(on)
+}
+
+fn say(text: &str) {
+    // The daemon's standard error may be gone with it.
+    let _ = writeln!(io::stderr(), "ctdbd guard: {text}");
+}

@@ -1,0 +1,49 @@
+//! The guard: a small process in a session of its own that cleans up behind a daemon that dies without saying goodbye.
+//!
+//! CTDB leaves the addresses of a killed daemon where they are, and two nodes answer (BASELINE: until it is started again). Here the
+//! daemon starts this same program as its guard. A pipe ties them: when the daemon dies the kernel closes it, whatever killed
+//! the daemon, and the guard takes the public addresses off. A daemon that ends in order says goodbye, and the guard just ends.
+//! The guard holds a lock in the run directory while it lives, so that a new daemon begins only when the old one's guard is done.
+//! It decides nothing else.
+
+mod child;
+mod parent;
+
+pub use child::{ARGUMENT, run};
+pub use parent::{Guard, GuardError};
+
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+/// What the daemon tells its guard: JSON, one object a line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Word {
+    /// First: where to lock, and for whom.
+    Begin {
+        /// The lock file.
+        lock: PathBuf,
+        /// Where to write what was done, for the journal of the next daemon.
+        report: PathBuf,
+    },
+    /// All public addresses of the configuration, at start and after each reload.
+    Public(Vec<IpAddr>),
+    /// The daemon ends in order: there is nothing to clean up.
+    Goodbye,
+}
+
+/// Name of the report in the run directory.
+const REPORT: &str = "guard.report";
+
+/// What the guard of a former daemon left behind, once: the report is removed.
+#[must_use]
+pub fn take_report(rundir: &Path) -> Option<String> {
+    let path = rundir.join(REPORT);
+    let text = std::fs::read_to_string(&path).ok()?;
+    std::fs::remove_file(&path).ok()?;
+    Some(text.trim().to_owned())
+}
+
+/// What the guard says once it has the lock.
+const READY: &str = "ready";
