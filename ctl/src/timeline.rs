@@ -40,9 +40,10 @@ fn one_line(text: &str) -> String {
     text.split('\n').map(str::trim_end).filter(|l| !l.is_empty()).collect::<Vec<_>>().join(" / ")
 }
 
-/// The phases of a run with their milliseconds, when the entry carries the report of one.
+/// The phases of a run with their milliseconds, when the entry carries the `report` of one.
 fn phases(data: &str) -> Option<String> {
-    let report: RunReport = serde_json::from_str(data).ok()?;
+    let mut data: Value = serde_json::from_str(data).ok()?;
+    let report: RunReport = serde_json::from_value(data.get_mut("report")?.take()).ok()?;
     let phases: Vec<String> = report
         .phases
         .iter()
@@ -98,7 +99,7 @@ mod tests {
         let run = Some(RunId { epoch: Epoch { number: 3, pnn: Pnn(0) }, count: 7 });
         vec![
             entry(1, "operator", None, "operator on node 0:\n disable\n", "{}".to_owned()),
-            entry(2, "run", run, "ok", serde_json::to_string(&report).unwrap()),
+            entry(2, "run", run, "ok", json!({ "report": report }).to_string()),
         ]
     }
 
@@ -124,7 +125,7 @@ mod tests {
     #[test]
     fn data_is_parsed_for_programs() {
         let mut entries = entries();
-        assert_eq!(entry_json(&entries[1])["data"]["phases"][0]["name"], "release");
+        assert_eq!(entry_json(&entries[1])["data"]["report"]["phases"][0]["name"], "release");
         assert_eq!(entry_json(&entries[1])["run"], "3.0/7");
         entries[0].data = "not json".to_owned();
         assert_eq!(entry_json(&entries[0])["data"], "not json");
