@@ -49,7 +49,7 @@ pub(crate) struct Options {
     #[arg(short = 't', long, value_name = "SEC", default_value_t = 10, global = true)]
     pub(crate) timelimit: u32,
     /// Longest time for the whole command, in seconds.
-    #[arg(short = 'T', long, value_name = "SEC", default_value_t = 120, env = "CTDB_TIMEOUT", global = true)]
+    #[arg(short = 'T', long, value_name = "SEC", default_value_t = MAX_RUNTIME, value_parser = seconds, env = "CTDB_TIMEOUT", global = true)]
     pub(crate) maxruntime: u32,
     /// What to tell on stderr; DEBUG names every question to the daemon.
     #[arg(short, long, value_name = "LEVEL", default_value = "ERROR", ignore_case = true, global = true)]
@@ -60,6 +60,17 @@ pub(crate) struct Options {
     /// Print the version of this program.
     #[arg(short = 'V', long, action = ArgAction::Version)]
     version: Option<bool>,
+}
+
+/// Seconds for a whole command when nothing is said.
+const MAX_RUNTIME: u32 = 120;
+
+/// Seconds; an empty text, such as `CTDB_TIMEOUT=` in a script, says nothing.
+fn seconds(text: &str) -> Result<u32, String> {
+    if text.is_empty() {
+        return Ok(MAX_RUNTIME);
+    }
+    text.parse().map_err(|_| "write whole seconds".to_owned())
 }
 
 /// CTDB's log levels.

@@ -75,6 +75,15 @@ fn bad_arguments_are_exit_status_1() {
 }
 
 #[test]
+fn the_time_limit_may_come_from_the_environment() {
+    let with = |value: &str| {
+        let mut command = ctdb(Path::new("/none"), &["version"]);
+        told(command.env("CTDB_TIMEOUT", value).output().unwrap()).0
+    };
+    assert_eq!([with("30"), with(""), with("soon")], [0, 0, 1]);
+}
+
+#[test]
 fn help_is_for_newcomers() {
     for args in [&["--help"] as &[&str], &["-?"], &["help"]] {
         let (code, out, _) = run(args);
