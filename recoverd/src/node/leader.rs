@@ -63,11 +63,6 @@ impl Leader {
         self.role == Role::Leading
     }
 
-    /// A recmaster is known and its recovery is over here.
-    pub(super) fn recovery_over(&self) -> bool {
-        self.known && self.recovered && self.recovery_op.is_none()
-    }
-
     /// The recmaster, if one is known.
     pub(super) fn pnn(&self) -> Option<Pnn> {
         self.known.then_some(self.epoch.pnn)
@@ -131,12 +126,23 @@ impl Node {
         self.persist(cx);
         cx.journal(Kind::Leader, None, format!("node {} is recmaster, epoch {epoch}", epoch.pnn));
         cx.log(Level::Notice, format!("node {} is recmaster (leader), epoch {epoch}", epoch.pnn));
-        let timeout = self.tunables.event_script_timeout();
-        self.leader.recovery_op = Some(cx.run_event(Event::StartRecovery, timeout));
+        self.leader.recovery_op = None;
+        // A node whose `setup` has not ended takes no part yet; it catches up when it has.
+        if self.runstate >= RunState::FirstRecovery {
+            self.begin_recovery(cx);
+        }
         self.announce_state(cx);
         self.resend_requests(cx);
         if self.leader.leading() {
             self.request_run_here(format!("epoch {epoch} begins"));
+        }
+    }
+
+    /// The recovery of the present epoch begins here, if there is a recmaster.
+    pub(super) fn begin_recovery(&mut self, cx: &mut Cx) {
+        if self.leader.known {
+            let timeout = self.tunables.event_script_timeout();
+            self.leader.recovery_op = Some(cx.run_event(Event::StartRecovery, timeout));
         }
     }
 

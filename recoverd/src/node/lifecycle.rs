@@ -90,8 +90,10 @@ impl Node {
             (RunState::Setup, _) => {
                 self.enter(RunState::FirstRecovery, cx);
                 // A node that starts stopped or banned takes no part in a recovery: it is as far as it can come.
-                if self.flags.is_inactive() || self.leader.recovery_over() {
+                if self.flags.is_inactive() {
                     self.begin_startup(cx);
+                } else {
+                    self.begin_recovery(cx);
                 }
             }
             (RunState::Startup, EventOutcome::Ok) => {

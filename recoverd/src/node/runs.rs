@@ -118,7 +118,10 @@ impl Node {
         if cx.now < self.runs.not_before && !(self.runs.settling && self.everybody_is_here()) {
             return;
         }
-        self.runs.settling = false;
+        if std::mem::take(&mut self.runs.settling) {
+            // Everybody is here: what comes next waits for nobody.
+            self.runs.not_before = cx.now;
+        }
         let queue = std::mem::take(&mut self.runs.queue);
         self.start_takeover(queue, cx);
     }

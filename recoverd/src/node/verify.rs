@@ -203,7 +203,8 @@ impl Node {
                 }
                 Some(owner) if owner == self.cfg.me => {}
                 _ if present => strays.push(*addr),
-                None if can && !self.tunables.no_ip_takeover() => {
+                // Before the first run of an epoch has told who owns what, nothing follows from not knowing it.
+                None if can && self.leader.first_run_done && !self.tunables.no_ip_takeover() => {
                     found.push(format!("Public address {addr} is not assigned and we could serve this ip"));
                 }
                 _ => {}

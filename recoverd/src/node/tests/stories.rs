@@ -29,6 +29,38 @@ fn a_node_alone_serves_everything_and_shares_when_others_come() {
 }
 
 #[test]
+fn a_node_that_joins_recovers_after_its_setup_and_complains_of_nothing() {
+    let mut w = World::new(3, &SIX, |_| {});
+    w.start(1);
+    w.start(2);
+    w.run(MS(600));
+    w.start(0);
+    w.run(MS(3000));
+    // Runs of the others that end meanwhile are told to it too.
+    let own = w.hosts[0].events.iter().filter(|e| *e != "ipreallocated");
+    assert_eq!(
+        own.take(5).collect::<Vec<_>>(),
+        ["init", "setup", "startrecovery", "recovered", "startup"],
+        "{}",
+        w.describe()
+    );
+    for n in 0..3 {
+        assert!(!w.journal_has(n, "is not assigned and we could serve"), "{}", w.describe());
+    }
+}
+
+#[test]
+fn what_happens_right_after_the_first_run_of_an_epoch_is_acted_on_at_once() {
+    let mut w = World::new(3, &SIX, |_| {});
+    (0..3).for_each(|n| w.start(n));
+    w.run(MS(80));
+    assert_eq!(w.counts(), [2, 2, 2], "{}", w.describe());
+    w.command(1, Command::Disable);
+    w.run(MS(50));
+    assert_eq!(w.counts(), [3, 0, 3], "{}", w.describe());
+}
+
+#[test]
 fn without_a_lock_the_longest_running_node_leads() {
     let mut w = World::new(3, &SIX, |c| c.has_lock = false);
     w.start(2);
