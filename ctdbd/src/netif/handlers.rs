@@ -33,7 +33,16 @@ impl NetIf for Netif {
     }
 
     fn promote_secondaries<'a>(&'a self, iface: &'a str) -> BoxFuture<'a, Result<(), NetIfError>> {
-        Box::pin(async move { Ok(Self::promote_secondaries(self, iface)?) })
+        Box::pin(async move {
+            Self::promote_secondaries(self, iface).map_err(|e| match e {
+                // The kernel has this file for every interface: one that is missing says that the interface is.
+                NetifError::Sysctl { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                    let request = "set promote_secondaries".to_owned();
+                    NetIfError::NoInterface { request, iface: iface.to_owned() }
+                }
+                e => e.into(),
+            })
+        })
     }
 }
 
