@@ -192,3 +192,21 @@ fn homes_are_kept_as_far_as_shares_stay_even() {
         Ordering::Equal
     );
 }
+
+#[test]
+fn of_two_full_nodes_the_one_that_gives_more_cheaply_gives() {
+    // Nodes 0 and 1 hold three each, node 2 one. Node 0 is asked first, but its addresses are at home.
+    let held: Vec<(String, Option<u32>)> =
+        (1..=7).map(|i| (format!("10.0.0.{i}"), Some((i - 1) / 3))).collect();
+    let held: Vec<(&str, Option<u32>)> = held.iter().map(|(a, o)| (a.as_str(), *o)).collect();
+    let mut p = open(Algorithm::MinimalMove, 3, &held);
+    for a in &mut p.addrs {
+        let owner = a.owner.unwrap();
+        a.available = [owner, Pnn(2)].into_iter().collect();
+        if owner == Pnn(0) {
+            p.home_nodes.add(a.addr, owner);
+        }
+    }
+    assert_eq!(loads(3, &allocate(&p)), [3, 2, 2]);
+    assert_eq!(answer_score(&p), brute_force(&p));
+}
