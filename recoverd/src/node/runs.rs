@@ -55,6 +55,8 @@ pub(super) struct Runs {
     /// Not before this: the cluster settles, or a failed run waits for its retry.
     not_before: Mono,
     settling: bool,
+    /// A peer was lost during the present run: what that breaks is mended at once, without it.
+    disturbed: bool,
     credits: BanCredits,
     /// The run that gave each address to its present owner.
     decided: BTreeMap<IpAddr, (Option<Pnn>, RunId)>,
@@ -145,6 +147,7 @@ impl Node {
     }
 
     fn start_takeover(&mut self, queue: Queue, cx: &mut Cx) {
+        self.runs.disturbed = false;
         let mut config = self.run_config();
         config.causes.clone_from(&queue.causes);
         config.force_rebalance.clone_from(&queue.force_rebalance);
@@ -208,6 +211,7 @@ impl Node {
     /// The link to a peer broke: what it was asked will not be answered, and it waits for nothing.
     pub(super) fn runs_lost_peer(&mut self, pnn: Pnn, cx: &mut Cx) {
         self.runs.queue.waiters.retain(|(w, _)| *w != pnn);
+        self.runs.disturbed = true;
         let slots: Vec<u64> = self.runs.active.keys().copied().collect();
         for slot in slots {
             self.feed_run(slot, |run, now| run.peer_lost(pnn, now), cx);
@@ -279,7 +283,8 @@ impl Node {
             self.blame(node, cx);
         }
         if !matches!(result, RunResult::Ok | RunResult::Aborted(_)) {
-            self.runs.not_before = cx.now + self.tunables.recover_interval();
+            let pause = if self.runs.disturbed { Duration::ZERO } else { self.tunables.recover_interval() };
+            self.runs.not_before = cx.now + pause;
             self.request_run_here(format!("run {id} failed"));
             self.runs.queue.force_rebalance.extend(queue.force_rebalance);
         }

@@ -61,6 +61,22 @@ fn what_happens_right_after_the_first_run_of_an_epoch_is_acted_on_at_once() {
 }
 
 #[test]
+fn a_node_that_dies_during_a_run_is_replaced_at_once() {
+    for when in [300, 700, 1000, 1500, 2500, 4000, 6000] {
+        let mut w = World::serving(3, &SIX, |_| {});
+        let leader = w.hosts[0].node.as_ref().unwrap().status().leader.unwrap().0;
+        let (asks, dies) = ((leader + 1) % 3, (leader + 2) % 3);
+        w.command(asks, Command::IpReallocate);
+        w.run(Duration::from_micros(when));
+        w.kill(dies);
+        w.run(MS(60));
+        let mut want = vec![3, 3, 3];
+        want[dies as usize] = 0;
+        assert_eq!(w.counts(), want, "killed after {when} us\n{}", w.describe());
+    }
+}
+
+#[test]
 fn without_a_lock_the_longest_running_node_leads() {
     let mut w = World::new(3, &SIX, |c| c.has_lock = false);
     w.start(2);
