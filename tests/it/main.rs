@@ -1,5 +1,6 @@
 //! The integration tests of ctdb-ip: the lab and its daemons, and conformance with CTDB.
 #![allow(clippy::unwrap_used, reason = "a test that fails may panic, in its helpers too")]
+#![allow(clippy::print_stdout, reason = "a test says what it measured, and why it is skipped")]
 
 mod bad_input;
 mod conformance_alloc;

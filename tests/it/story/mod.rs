@@ -74,9 +74,9 @@ fn measure(probe: &Probe, mark: &Mark, addresses: &[IpAddr], bound: Duration) ->
     .unwrap();
     let gaps = addresses.iter().filter_map(|a| report.get(*a)).map(|seen| seen.longest_gap());
     let gap = gaps.max().unwrap_or_default();
-    let noise = std::time::Duration::from_nanos(report.worst_pace_ns);
+    let noise = Duration::from_nanos(report.worst_pace_ns);
     println!(
-        "measured: {}: longest silence {:.1} ms (below 3 ms: 0), another answered {} ms after; the prober itself was up to {:.1} ms late",
+        "measured: {}: longest silence {:.1} ms (below 3 ms: 0), the last was taken over {} ms after; the prober itself was up to {:.1} ms late",
         mark.label,
         gap.as_secs_f64() * 1e3,
         last_new(&report, mark, addresses).map_or("-".to_owned(), |ns| format!("{:.1}", ns as f64 / 1e6)),
