@@ -8,4 +8,5 @@ mod conformance_takeover;
 mod guard;
 mod demo;
 mod lab_self;
+mod plan;
 mod story;

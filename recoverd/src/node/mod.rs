@@ -13,6 +13,7 @@ mod ips;
 mod leader;
 mod lifecycle;
 mod peers;
+mod questions;
 mod requests;
 mod runs;
 #[cfg(test)]

@@ -4,15 +4,14 @@
 //! RecoverInterval (SEMANTICS B.1). How a run goes is the business of [`crate::takeover`]. Dry runs for `ctdb plan` and `ctdb why` go
 //! on beside the real one.
 
+use super::questions::{Decided, answer_plan};
 use super::{Cx, Node};
 use crate::action::{Action, Entry, Kind, Level};
 use crate::alloc::Weights;
-use crate::command::{PlanReply, Reply, WhyReply};
 use crate::control::Answer;
-use crate::explain::explain;
 use crate::model::{Mono, NodeFlags, Pnn, RunId};
 use crate::msg::{PeerMsg, RunRequest};
-use crate::takeover::{BanCredits, Mode, Run, RunAction, RunConfig, RunReport, RunResult, WhatIf};
+use crate::takeover::{BanCredits, Run, RunAction, RunConfig, RunReport, RunResult};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -26,7 +25,7 @@ const REQS_PER_RUN: u64 = 1 << 20;
 
 /// What a run is for.
 #[derive(Debug)]
-enum Purpose {
+pub(super) enum Purpose {
     /// A real one, with the requests that it serves.
     Takeover(Queue),
     /// `ctdb plan`: number of the command.
@@ -37,7 +36,7 @@ enum Purpose {
 
 /// Requests that one run will serve together.
 #[derive(Debug, Default)]
-struct Queue {
+pub(super) struct Queue {
     causes: Vec<String>,
     force_rebalance: Vec<Pnn>,
     moves: Vec<(IpAddr, Pnn)>,
@@ -59,7 +58,7 @@ pub(super) struct Runs {
     disturbed: bool,
     credits: BanCredits,
     /// The run that gave each address to its present owner.
-    decided: BTreeMap<IpAddr, (Option<Pnn>, RunId)>,
+    pub(super) decided: BTreeMap<IpAddr, Decided>,
 }
 
 impl Runs {
@@ -135,8 +134,8 @@ impl Node {
             && self.peers.iter().all(|(_, p)| if p.connected() { healthy(p.flags()) } else { p.known_before })
     }
 
-    fn run_config(&mut self) -> RunConfig {
-        self.runs.count += 1;
+    /// Dry runs bear the number of the run before them: they leave no trace.
+    pub(super) fn run_config(&self) -> RunConfig {
         let id = RunId { epoch: self.leader.epoch, count: self.runs.count };
         RunConfig {
             failover_disabled: self.cfg.failover_disabled,
@@ -148,6 +147,7 @@ impl Node {
 
     fn start_takeover(&mut self, queue: Queue, cx: &mut Cx) {
         self.runs.disturbed = false;
+        self.runs.count += 1;
         let mut config = self.run_config();
         config.causes.clone_from(&queue.causes);
         config.force_rebalance.clone_from(&queue.force_rebalance);
@@ -156,19 +156,7 @@ impl Node {
         self.start_run(config, Purpose::Takeover(queue), cx);
     }
 
-    /// `ctdb plan`.
-    pub(super) fn start_plan(&mut self, command: u64, what_if: WhatIf, cx: &mut Cx) {
-        let config = RunConfig { mode: Mode::DryRun(what_if), ..self.run_config() };
-        self.start_run(config, Purpose::Plan(command), cx);
-    }
-
-    /// `ctdb why`.
-    pub(super) fn start_why(&mut self, command: u64, addr: IpAddr, cx: &mut Cx) {
-        let config = RunConfig { mode: Mode::DryRun(WhatIf::default()), ..self.run_config() };
-        self.start_run(config, Purpose::Why(command, addr), cx);
-    }
-
-    fn start_run(&mut self, config: RunConfig, purpose: Purpose, cx: &mut Cx) {
+    pub(super) fn start_run(&mut self, config: RunConfig, purpose: Purpose, cx: &mut Cx) {
         let slot = self.runs.next_slot;
         self.runs.next_slot += 1;
         let (run, actions) = Run::start(config, cx.now);
@@ -230,38 +218,15 @@ impl Node {
     fn run_finished(&mut self, slot: u64, report: Box<RunReport>, cx: &mut Cx) {
         let Some((run, purpose)) = self.runs.active.remove(&slot) else { return };
         match purpose {
-            Purpose::Plan(id) => {
-                let reply = Reply::Plan(Box::new(PlanReply { report: *report }));
-                cx.actions.push(Action::Reply { id, reply });
-            }
-            Purpose::Why(id, addr) => {
-                let reply = match run.decision().map(|d| explain(run.snapshot(), d, addr)) {
-                    Some(explanation) if report.owners.iter().any(|(a, _)| *a == addr) => {
-                        let decided_by = self
-                            .runs
-                            .decided
-                            .get(&addr)
-                            .filter(|(owner, _)| *owner == explanation.owner)
-                            .map(|(_, run)| *run);
-                        Reply::Why(Box::new(WhyReply { explanation, decided_by }))
-                    }
-                    _ => Reply::Error(format!(
-                        "no connected node knows {addr}; `ctdb ip all` lists all addresses"
-                    )),
-                };
-                cx.actions.push(Action::Reply { id, reply });
-            }
+            Purpose::Plan(id) => answer_plan(id, *report, cx),
+            Purpose::Why(id, addr) => self.answer_why(id, addr, &run, &report, cx),
             Purpose::Takeover(queue) => self.takeover_finished(queue, report, cx),
         }
     }
 
     fn takeover_finished(&mut self, queue: Queue, report: Box<RunReport>, cx: &mut Cx) {
         let (id, result) = (report.id, report.result.clone());
-        for (addr, owner) in &report.owners {
-            if self.runs.decided.get(addr).map(|(o, _)| *o) != Some(*owner) {
-                self.runs.decided.insert(*addr, (*owner, id));
-            }
-        }
+        self.remember_decisions(&report);
         let level = if result.is_ok() { Level::Notice } else { Level::Error };
         cx.log(level, format!("takeover run {id} {result}"));
         for failed in &report.failed_controls {

@@ -282,4 +282,6 @@ fn plan_and_why_answer_on_the_recmaster_only() {
     assert_eq!(why.explanation.owner.map(|p| p.0), w.holders()[0]);
     assert!(why.decided_by.is_some());
     assert_eq!(why.explanation.others.len(), 2);
+    let sentence = why.explanation.one_sentence();
+    assert!(!sentence.contains("kept"), "it says why the address was put there: {sentence}");
 }
