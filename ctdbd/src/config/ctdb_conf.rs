@@ -4,19 +4,17 @@
 //! nobody knows are accepted and collected, so that the loader can give one warning; a wrong value of a known key is refused.
 //! Reads no file and looks at no system.
 
+mod cluster_lock;
+
+pub use cluster_lock::{ClusterLock, cluster_lock};
+
 use super::level::{BadLevel, BadLocation, LogLevel, LogLocation};
 use super::place::{Place, nearest, quote};
 use super::tini::{self, Entry, TiniFault};
+use crate::lock::LOCK_LOSS_TIME;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-/// The store that decides who is recmaster (CTDB: cluster lock, reclock).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ClusterLock {
-    /// A lock on this file in a shared file system.
-    File(PathBuf),
-}
 
 /// Where the list of nodes comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +34,8 @@ pub struct CtdbConf {
     pub log_level: LogLevel,
     /// `[cluster] cluster lock`; `None` when not set.
     pub cluster_lock: Option<ClusterLock>,
+    /// `[cluster] cluster lock loss time` (not in CTDB): how long after a helper's "taken" its lock counts as taken.
+    pub cluster_lock_loss_time: Duration,
     /// `[cluster] leader capability`.
     pub leader_capability: bool,
     /// `[cluster] leader timeout`: silence after which the leader is taken for gone; at least a second.
@@ -70,6 +70,7 @@ impl Default for CtdbConf {
             log_location: None,
             log_level: LogLevel::Notice,
             cluster_lock: None,
+            cluster_lock_loss_time: LOCK_LOSS_TIME,
             leader_capability: true,
             leader_timeout: Duration::from_secs(5),
             node_address: None,
@@ -138,11 +139,24 @@ pub enum ConfFault {
     Transport(String),
     /// A kind of cluster lock that this version does not have.
     #[error(
-        "cluster lock kind {kind} is not supported by this version; use a path to a file that all nodes share"
+        "cluster lock kind {kind} is not supported by this version; use a path to a file that all nodes share, !/path/to/helper, or etcd:HOST:PORT/KEY"
     )]
     LockKind {
-        /// `!command`, `etcd:` or `quorum`.
+        /// `quorum`.
         kind: &'static str,
+    },
+    /// `cluster lock = !` without a program.
+    #[error("cluster lock names no program after the \"!\"; write !/path/to/helper ARGUMENTS")]
+    NoHelper,
+    /// Not the address of a key in etcd.
+    #[error(
+        "cluster lock cannot be {value}: {why}; write etcd:HOST:PORT[,HOST:PORT...]/KEY, with ?ttl=SECONDS if need be (docs/cluster-lock.md)"
+    )]
+    Etcd {
+        /// The value, quoted.
+        value: String,
+        /// What is wrong with it.
+        why: String,
     },
     /// A path that is not absolute.
     #[error("{key} cannot be {value}; write an absolute path")]
@@ -164,6 +178,7 @@ const KNOWN: &[(&str, &[&str])] = &[
         "cluster",
         &[
             "cluster lock",
+            "cluster lock loss time",
             "leader capability",
             "leader timeout",
             "node address",
@@ -213,6 +228,9 @@ impl CtdbConf {
             ("logging", "location") => self.log_location = set(value).map(str::parse).transpose()?,
             ("logging", "log level") => self.log_level = value.parse()?,
             ("cluster", "cluster lock" | "recovery lock") => self.cluster_lock = cluster_lock(value)?,
+            ("cluster", "cluster lock loss time") => {
+                self.cluster_lock_loss_time = seconds("cluster lock loss time", value, 0)?;
+            }
             ("cluster", "leader capability") | ("cluster" | "legacy", "recmaster capability") => {
                 self.leader_capability = boolean("leader capability", value)?;
             }
@@ -301,27 +319,6 @@ fn nodes_list(value: &str) -> Result<Option<NodesSource>, ConfFault> {
         return Err(ConfFault::RelativePath { key: "nodes list", value: quote(value) });
     }
     Ok(set(value).map(|path| NodesSource::File(PathBuf::from(path))))
-}
-
-/// Reads the text of a cluster lock setting, from `ctdb.conf` or `--reclock`; empty text is none.
-///
-/// # Errors
-/// A kind that this version does not have, or a path that is not absolute.
-pub fn cluster_lock(value: &str) -> Result<Option<ClusterLock>, ConfFault> {
-    let kind = if value.starts_with('!') {
-        "!command"
-    } else if value.starts_with("etcd:") {
-        "etcd:"
-    } else if value.eq_ignore_ascii_case("quorum") {
-        "quorum"
-    } else if value.is_empty() {
-        return Ok(None);
-    } else if value.starts_with('/') {
-        return Ok(Some(ClusterLock::File(PathBuf::from(value))));
-    } else {
-        return Err(ConfFault::RelativePath { key: "cluster lock", value: quote(value) });
-    };
-    Err(ConfFault::LockKind { kind })
 }
 
 #[cfg(test)]

@@ -107,8 +107,14 @@ pub async fn run(config: Config, level: LevelHandle) -> Result<(u8, String), Fat
 
     let runner = Arc::new(runner(&config, &netif));
     watch_kernel(kernel, netif.clone(), inputs.clone());
-    let lock = config.conf.cluster_lock.as_ref().map(|ClusterLock::File(path)| Lock {
-        handle: LockHandle::spawn(path.clone(), lock_events),
+    let lock = config.conf.cluster_lock.as_ref().map(|kind| Lock {
+        handle: match kind {
+            ClusterLock::File(path) => LockHandle::file(path.clone(), lock_events),
+            ClusterLock::Helper(argv) => {
+                LockHandle::helper(argv.clone(), config.conf.cluster_lock_loss_time, lock_events)
+            }
+            ClusterLock::Etcd(etcd) => LockHandle::etcd(etcd.clone(), lock_events),
+        },
         ticket: None,
         held: false,
         recording: None,
@@ -117,7 +123,7 @@ pub async fn run(config: Config, level: LevelHandle) -> Result<(u8, String), Fat
     if lock.is_none() && config.nodes.lines.iter().filter(|l| l.addr.is_some()).count() > 1 {
         tracing::warn!(
             "no cluster lock is configured: if the private network breaks in two, BOTH parts will serve all public addresses; \
-             set `cluster lock` in [cluster] of ctdb.conf to a file that all nodes share"
+             set `cluster lock` in [cluster] of ctdb.conf (docs/cluster-lock.md)"
         );
     }
     let dialers = id
@@ -154,7 +160,7 @@ pub async fn run(config: Config, level: LevelHandle) -> Result<(u8, String), Fat
         started_wall_us: clock::wall_us(),
         links: LinkTable::default(),
         dialers,
-        lock_text: config.conf.cluster_lock.as_ref().map(|ClusterLock::File(p)| p.display().to_string()),
+        lock_text: config.conf.cluster_lock.as_ref().map(ToString::to_string),
         lock,
         netif,
         announcements,

@@ -1,22 +1,21 @@
-//! The cluster lock (reclock) on a file in a shared file system: who holds it is recmaster.
+//! The cluster lock (reclock): who holds it is recmaster. One handle, three kinds of lock store.
 //!
-//! As CTDB's built-in lock, an exclusive lock on the whole file; unlike it an *open file description* lock, which no other use of the
-//! file by this process can drop. A node queues with a blocking request, so that the lock changes hands the instant its holder
-//! dies. The holder writes its [`LockRecord`] (epoch, session, host) into the file and *proves* the lock anew by the means of
-//! `reference/leases.md` part 2: write through, lock test from a second open file, re-open by name and inode compare, record
-//! still its own. It never proves by locking again, which would silently re-take a lock that was lost.
+//! - [`LockHandle::file`]: a lock on a file in a shared file system (CTDB's built-in lock);
+//! - [`LockHandle::helper`]: a program that holds a lock for us, by CTDB's mutex-helper protocol;
+//! - [`LockHandle::etcd`]: a key in an etcd cluster, bound to a lease.
 //!
-//! A hung file system may block any of this for ever, so it happens on threads of its own: one per handle that works ([`worker`])
-//! and at most one per file that waits in the queue. The main loop only sends wishes and reads [`LockEvent`]s. Whether to want
-//! the lock, and what its loss means, is decided in `recoverd`.
+//! Each kind gives what `reference/leases.md` part 2 asks of it as a *proof* that the lock is still ours, and keeps the [`LockRecord`]
+//! of its holder if it can. Any lock store can hang, so each works in threads or tasks of its own; the main loop only sends wishes and
+//! reads [`LockEvent`]s. Whether to want the lock, and what its loss means, is decided in `recoverd`.
 
+mod etcd;
 mod file;
+mod helper;
 mod record;
-mod worker;
+mod wishes;
 
-#[cfg(test)]
-mod tests;
-
+pub use etcd::{EtcdLock, EtcdTls};
+pub use helper::LOCK_LOSS_TIME;
 pub use record::LockRecord;
 
 use recoverd::model::Mono;
@@ -24,7 +23,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use worker::Shared;
+use wishes::Desk;
 
 /// Tells one request for the lock from another, so that late events of a former one can be ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,9 +36,9 @@ pub enum LockEvent {
     Acquired {
         /// The request that got it.
         ticket: Ticket,
-        /// What the last holder wrote; `None` when the file was empty or held something else.
+        /// What the last holder recorded; `None` when there is no record, or the lock cannot keep one.
         record: Option<LockRecord>,
-        /// How long opening the file and the first try took: the speed of the lock store (`RecLockLatencyMs`).
+        /// How long the store took for a try: its speed (`RecLockLatencyMs`).
         latency: Duration,
         /// From the wish to the lock, with the time in the queue.
         waited: Duration,
@@ -68,48 +67,66 @@ pub enum LockEvent {
 /// The hand of the main loop on the lock. Nothing here blocks. Dropping it is [`LockHandle::stop`].
 #[derive(Debug)]
 pub struct LockHandle {
-    shared: Arc<Shared>,
+    desk: Arc<Desk>,
 }
 
 impl LockHandle {
-    /// Starts the worker for the lock on `path`. Events go to `events`; when its receiver is dropped the worker lets go and ends.
+    /// A lock on the file at `path`. Events go to `events`; when its receiver is dropped the worker lets go and ends.
     #[must_use]
-    pub fn spawn(path: PathBuf, events: mpsc::Sender<LockEvent>) -> Self {
-        let shared = Arc::new(Shared::default());
-        worker::spawn(path, Arc::clone(&shared), events);
-        Self { shared }
+    pub fn file(path: PathBuf, events: mpsc::Sender<LockEvent>) -> Self {
+        let desk = Arc::new(Desk::default());
+        file::spawn(path, Arc::clone(&desk), events);
+        Self { desk }
+    }
+
+    /// A lock that a helper program holds; `argv` is its path and arguments. The lock counts as taken `loss_time` after the helper
+    /// says that it has it: see [`LOCK_LOSS_TIME`]. To be called in a tokio runtime.
+    #[must_use]
+    pub fn helper(argv: Vec<String>, loss_time: Duration, events: mpsc::Sender<LockEvent>) -> Self {
+        let desk = Arc::new(Desk::default());
+        helper::spawn(argv, loss_time, Arc::clone(&desk), events);
+        Self { desk }
+    }
+
+    /// A lease-bound key in an etcd cluster. To be called in a tokio runtime.
+    #[must_use]
+    pub fn etcd(lock: EtcdLock, events: mpsc::Sender<LockEvent>) -> Self {
+        let desk = Arc::new(Desk::default());
+        etcd::spawn(lock, Arc::clone(&desk), events);
+        Self { desk }
     }
 
     /// Queues for the lock, or goes on queueing or holding. Events about it bear the ticket.
     pub fn acquire(&self) -> Ticket {
-        self.shared.acquire()
+        self.desk.acquire()
     }
 
     /// Lets the lock go, or leaves the queue.
     ///
-    /// A blocked system call cannot be taken back: the thread in the queue stays there unwanted, and if the lock comes to it, it is let
-    /// go at once. A new [`LockHandle::acquire`] before that uses its place.
+    /// A request that cannot be taken back (a file lock's blocked system call) is let go at once when the lock comes to it; a new
+    /// [`LockHandle::acquire`] before that uses its place.
     pub fn release(&self) {
-        self.shared.wish(|w| {
+        self.desk.wish(|w| {
             w.want = None;
             w.record = None;
             w.prove = None;
         });
     }
 
-    /// Writes `record` into the file, durably, before any proof asked for later. Ignored while the lock is not held.
+    /// Records who holds the lock, durably, before any proof asked for later is given. Ignored while the lock is not held, and by a
+    /// helper, which has no place for it.
     pub fn record(&self, record: LockRecord) {
-        self.shared.wish(|w| w.record = Some(record));
+        self.desk.wish(|w| w.record = Some(record));
     }
 
     /// Asks for a proof, dated `asked_at` (now). A proof asked for while another is still waiting to begin replaces it.
     pub fn prove(&self, asked_at: Mono) {
-        self.shared.wish(|w| w.prove = Some(asked_at));
+        self.desk.wish(|w| w.prove = Some(asked_at));
     }
 
     /// Lets go of everything and ends the worker, without waiting for it.
     pub fn stop(&self) {
-        self.shared.wish(|w| w.stop = true);
+        self.desk.wish(|w| w.stop = true);
     }
 }
 

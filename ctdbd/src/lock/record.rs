@@ -1,4 +1,4 @@
-//! What the holder of the lock writes into the file: who it is.
+//! What the holder of the lock writes into it: who it is.
 
 use recoverd::model::{Epoch, Session};
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// The block that is written: one write, always the same length, so that nothing of an older record is left behind it.
 pub(super) const BLOCK: usize = 512;
 
-/// Who holds, or held, the lock. One line of JSON in the file, readable with `cat`.
+/// Who holds, or held, the lock. One line of JSON, in a file readable with `cat`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LockRecord {
     /// The epoch that the holder announces; recorded before it is announced.
@@ -18,8 +18,8 @@ pub struct LockRecord {
 }
 
 impl LockRecord {
-    /// The block for the file. A host name that does not fit is shortened, which only people would notice.
-    pub(super) fn to_block(&self) -> Result<[u8; BLOCK], serde_json::Error> {
+    /// One line of JSON, below [`BLOCK`] bytes. A host name that does not fit is shortened, which only people would notice.
+    pub(super) fn to_text(&self) -> Result<String, serde_json::Error> {
         let mut record = self.clone();
         let mut text = serde_json::to_string(&record)?;
         while text.len() >= BLOCK {
@@ -27,6 +27,12 @@ impl LockRecord {
             record.host = record.host.chars().take(keep).collect();
             text = serde_json::to_string(&record)?;
         }
+        Ok(text)
+    }
+
+    /// The block for a file.
+    pub(super) fn to_block(&self) -> Result<[u8; BLOCK], serde_json::Error> {
+        let text = self.to_text()?;
         let mut block = [b' '; BLOCK];
         block[..text.len()].copy_from_slice(text.as_bytes());
         block[BLOCK - 1] = b'\n';

@@ -27,7 +27,7 @@ fn an_empty_file_is_all_defaults() {
 fn every_key() {
     let conf = good(
         "[logging]\n location = file:/var/log/x\n log level = debug\n\
-         [cluster]\n cluster lock = /shared/.ctdb/reclock\n leader capability = no\n leader timeout = 7\n\
+         [cluster]\n cluster lock = /shared/.ctdb/reclock\n cluster lock loss time = 2\n leader capability = no\n leader timeout = 7\n\
          \tnode address = 10.0.0.2\n nodes list = /etc/nodes\n transport = TCP\n\
          [event]\n debug script = debug-hung-script.sh\n\
          [failover]\n disabled = yes\n shutdown failover timeout = 0\n shutdown extra timeout = 3\n\
@@ -38,6 +38,7 @@ fn every_key() {
         log_location: Some(LogLocation::File("/var/log/x".into())),
         log_level: LogLevel::Debug,
         cluster_lock: Some(ClusterLock::File("/shared/.ctdb/reclock".into())),
+        cluster_lock_loss_time: Duration::from_secs(2),
         leader_capability: false,
         leader_timeout: Duration::from_secs(7),
         node_address: Some("10.0.0.2".parse().unwrap()),
@@ -58,6 +59,12 @@ fn every_key() {
 #[test]
 fn old_names_and_spellings() {
     assert_eq!(good("[cluster]\nrecovery lock = /l\n").cluster_lock, Some(ClusterLock::File("/l".into())));
+    let lock = |text: &str| good(&format!("[cluster]\ncluster lock = {text}\n")).cluster_lock.unwrap();
+    let argv = ["/bin/helper", "-x", "y"].map(str::to_owned).to_vec();
+    assert_eq!(lock("!/bin/helper  -x y"), ClusterLock::Helper(argv));
+    for text in ["/shared/lock", "!/bin/helper -x y", "etcd:h:2379,[fd00::1]:1/k/x?ttl=9"] {
+        assert_eq!(lock(text).to_string(), text, "as getreclock shows it");
+    }
     assert!(!good("[cluster]\nrecmaster capability = false").leader_capability);
     assert!(!good("[legacy]\nrecmaster capability = false").leader_capability);
     assert!(good("[legacy]\nctdb start as stopped = true").start_as_stopped);
@@ -92,11 +99,26 @@ fn wrong_values_name_line_and_remedy() {
         ("[cluster]\nnode address = 10.0.0.1/24", "c:2: node address cannot be"),
         ("[cluster]\ntransport = ib", "c:2: transport \"ib\" is not supported; write tcp or remove"),
         (
-            "[cluster]\ncluster lock = !/bin/helper x",
-            "c:2: cluster lock kind !command is not supported by this version; use a path",
+            "[cluster]\ncluster lock = !helper x",
+            "c:2: cluster lock cannot be \"!helper x\"; write an absolute",
         ),
-        ("[cluster]\ncluster lock = etcd:h:2379/k", "c:2: cluster lock kind etcd: is not supported"),
-        ("[cluster]\nrecovery lock = quorum", "c:2: cluster lock kind quorum is not supported"),
+        ("[cluster]\ncluster lock = !", "c:2: cluster lock names no program after the \"!\""),
+        (
+            "[cluster]\n\ncluster lock = etcd:/k",
+            "c:3: cluster lock cannot be \"etcd:/k\": endpoint \"\" is not HOST",
+        ),
+        (
+            "[cluster]\ncluster lock = etcd:h:2379",
+            "c:2: cluster lock cannot be \"etcd:h:2379\": there is no /KEY",
+        ),
+        (
+            "[cluster]\nrecovery lock = quorum",
+            "c:2: cluster lock kind quorum is not supported by this version",
+        ),
+        (
+            "[cluster]\ncluster lock loss time = x",
+            "c:2: cluster lock loss time cannot be \"x\"; write whole seconds, 0",
+        ),
         (
             "[cluster]\ncluster lock = lockfile",
             "c:2: cluster lock cannot be \"lockfile\"; write an absolute path",

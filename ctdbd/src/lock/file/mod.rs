@@ -1,4 +1,20 @@
-//! One open lock file: lock, record, prove. Blocking calls, made only on the lock's own threads.
+//! The cluster lock on a file in a shared file system.
+//!
+//! As CTDB's built-in lock, an exclusive lock on the whole file; unlike it an *open file description* lock, which no other use of the
+//! file by this process can drop. A node queues with a blocking request, so that the lock changes hands the instant its holder
+//! dies. The holder writes its [`LockRecord`] (epoch, session, host) into the file and *proves* the lock anew by the means of
+//! `reference/leases.md` part 2: write through, lock test from a second open file, re-open by name and inode compare, record
+//! still its own. It never proves by locking again, which would silently re-take a lock that was lost.
+//!
+//! A hung file system may block any of this for ever, so it happens on threads of its own: one per handle that works ([`worker`])
+//! and at most one per file that waits in the queue. [`LockFile`] is one open lock file; its calls block.
+
+mod worker;
+
+#[cfg(test)]
+mod tests;
+
+pub(super) use worker::spawn;
 
 use super::record::{BLOCK, LockRecord};
 use nix::errno::Errno;
@@ -11,7 +27,7 @@ use std::path::{Path, PathBuf};
 
 /// Why there is no proof.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Unproven {
+enum Unproven {
     /// The lock is certainly not ours any more.
     Lost(String),
     /// The store did not answer as it should; nothing is known.
@@ -20,14 +36,14 @@ pub(super) enum Unproven {
 
 /// An open lock file, locked by us or not. Closing it releases the lock.
 #[derive(Debug)]
-pub(super) struct LockFile {
+struct LockFile {
     path: PathBuf,
     file: File,
 }
 
 impl LockFile {
     /// Opens the file and creates it if there is none; not the directory, whose absence usually means "not mounted".
-    pub(super) fn open(path: &Path) -> Result<Self, String> {
+    fn open(path: &Path) -> Result<Self, String> {
         let open =
             || OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
         let file = open().map_err(|e| {
@@ -37,7 +53,7 @@ impl LockFile {
     }
 
     /// Locks if nobody else holds the lock, and says whether it did.
-    pub(super) fn try_lock(&self) -> Result<bool, String> {
+    fn try_lock(&self) -> Result<bool, String> {
         match fcntl(&self.file, FcntlArg::F_OFD_SETLK(&whole_file(libc::F_WRLCK))) {
             Ok(_) => Ok(true),
             Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
@@ -46,7 +62,7 @@ impl LockFile {
     }
 
     /// Waits for the lock, for ever if need be.
-    pub(super) fn wait_lock(&self) -> Result<(), String> {
+    fn wait_lock(&self) -> Result<(), String> {
         loop {
             match fcntl(&self.file, FcntlArg::F_OFD_SETLKW(&whole_file(libc::F_WRLCK))) {
                 Ok(_) => return Ok(()),
@@ -57,12 +73,12 @@ impl LockFile {
     }
 
     /// Whether the path still leads to this file.
-    pub(super) fn check_path(&self) -> Result<(), Unproven> {
+    fn check_path(&self) -> Result<(), Unproven> {
         self.reopen().map(drop)
     }
 
     /// The record in the file; one that cannot be read as such is warned about and counts as none.
-    pub(super) fn read_record(&self) -> Result<Option<LockRecord>, String> {
+    fn read_record(&self) -> Result<Option<LockRecord>, String> {
         let content = self.content(&self.file)?;
         Ok(LockRecord::parse(&content).unwrap_or_else(|what| {
             tracing::warn!("ignored the content of cluster lock file {}: {what}", self.path.display());
@@ -71,7 +87,7 @@ impl LockFile {
     }
 
     /// Writes the record and waits until it is on the disk, or with the server.
-    pub(super) fn write_record(&self, record: &LockRecord) -> Result<(), String> {
+    fn write_record(&self, record: &LockRecord) -> Result<(), String> {
         let write = || {
             self.file.write_all_at(&record.to_block()?, 0)?;
             self.file.sync_data()
@@ -89,7 +105,7 @@ impl LockFile {
     /// The order matters: the record is read before it is written again, so that a rival's is seen and not covered up; the lock is
     /// tested last. From a second open file it must be seen locked (by someone), from our own it must not be seen locked (by
     /// another): together, locked by us.
-    pub(super) fn prove(&self, mine: Option<&LockRecord>) -> Result<(), Unproven> {
+    fn prove(&self, mine: Option<&LockRecord>) -> Result<(), Unproven> {
         let lost = |reason: &str| Err(Unproven::Lost(reason.to_owned()));
         let second = self.reopen()?;
         if let Some(mine) = mine {
@@ -172,7 +188,7 @@ impl LockFile {
     }
 
     #[cfg(test)]
-    pub(super) fn unlock_behind_the_back(&self) {
+    fn unlock_behind_the_back(&self) {
         fcntl(&self.file, FcntlArg::F_OFD_SETLK(&whole_file(libc::F_UNLCK))).unwrap();
     }
 }

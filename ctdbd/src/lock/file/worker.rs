@@ -1,14 +1,14 @@
 //! The threads behind a [`super::LockHandle`]: one that works, and while the lock is wanted one that waits in the queue.
 //!
-//! Wishes are state, not a queue of commands: the latest counts, and a worker that a hung file system held up does not work off
-//! a backlog. The waiter blocks in `F_OFD_SETLKW`, which cannot be taken back, so a waiter whose lock is not wanted any more
-//! (released, stopped, or its file replaced) closes the file as soon as it gets the lock.
+//! The waiter blocks in `F_OFD_SETLKW`, which cannot be taken back, so a waiter whose lock is not wanted any more (released, stopped,
+//! or its file replaced) closes the file as soon as it gets the lock.
 
-use super::file::{LockFile, Unproven};
-use super::{LockEvent, LockRecord, Ticket};
+use super::{LockFile, Unproven};
+use crate::lock::wishes::{Desk, Wishes};
+use crate::lock::{LockEvent, LockRecord, Ticket};
 use recoverd::model::Mono;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -19,18 +19,10 @@ const LOOK: Duration = Duration::from_secs(1);
 /// How often a waiter that got the lock of a replaced file turns to the new one before it reports back.
 const REPLACED_TRIES: u32 = 3;
 
-/// What the main loop wants, and what the waiter brings.
+/// The waiter, and what it brought. Locked after the wishes, never before.
 #[derive(Debug, Default)]
-pub(super) struct Wishes {
-    /// The request in force, and since when.
-    pub(super) want: Option<(Ticket, Instant)>,
-    /// To be written into the file that is held.
-    pub(super) record: Option<LockRecord>,
-    /// A proof asked for.
-    pub(super) prove: Option<Mono>,
-    /// Let go of everything and end.
-    pub(super) stop: bool,
-    /// Counts requests and waiters.
+struct Queue {
+    /// Counts waiters.
     count: u64,
     /// The one waiter whose lock is welcome.
     waiter: Option<Waiter>,
@@ -52,40 +44,22 @@ struct Caught {
     latency: Duration,
 }
 
-/// The wishes, and the bell that rings when they change.
-#[derive(Debug, Default)]
-pub(super) struct Shared {
-    wishes: Mutex<Wishes>,
-    bell: Condvar,
+/// What worker and waiter share.
+#[derive(Debug)]
+struct Shared {
+    desk: Arc<Desk>,
+    queue: Mutex<Queue>,
 }
 
 impl Shared {
-    pub(super) fn acquire(&self) -> Ticket {
-        let mut w = self.lock();
-        if let Some((ticket, _)) = w.want {
-            return ticket;
-        }
-        w.count += 1;
-        let ticket = Ticket(w.count);
-        w.want = Some((ticket, Instant::now()));
-        w.record = None;
-        w.prove = None;
-        self.bell.notify_all();
-        ticket
-    }
-
-    pub(super) fn wish(&self, change: impl FnOnce(&mut Wishes)) {
-        change(&mut self.lock());
-        self.bell.notify_all();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Wishes> {
-        self.wishes.lock().unwrap_or_else(PoisonError::into_inner)
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Starts the worker's thread.
-pub(super) fn spawn(path: PathBuf, shared: Arc<Shared>, events: mpsc::Sender<LockEvent>) {
+pub(in crate::lock) fn spawn(path: PathBuf, desk: Arc<Desk>, events: mpsc::Sender<LockEvent>) {
+    let shared = Arc::new(Shared { desk, queue: Mutex::default() });
     let worker = Worker { path, shared, events: events.clone(), held: None, retry_at: None, said: None };
     if let Err(e) = thread::Builder::new().name("reclock".to_owned()).spawn(move || worker.run()) {
         let text = format!("cannot start the thread of the cluster lock: {e}; raise the limit of processes");
@@ -138,19 +112,18 @@ impl Worker {
     }
 
     fn end(&self) {
-        let mut left = (None, None);
-        self.shared.wish(|w| {
-            w.stop = true;
-            left = (w.waiter.take(), w.brought.take());
-        });
+        self.shared.desk.wish(|w| w.stop = true);
+        let mut queue = self.shared.queue();
+        let left = (queue.waiter.take(), queue.brought.take());
+        drop(queue);
         // Outside of the mutex: closing a file can block.
         drop(left);
     }
 
     fn next_job(&self) -> Job {
         let idle_since = Instant::now();
-        let shared = Arc::clone(&self.shared);
-        let mut w = shared.lock();
+        let desk = Arc::clone(&self.shared.desk);
+        let mut w = desk.lock();
         loop {
             if let Some(job) = self.choose(&mut w) {
                 return job;
@@ -158,10 +131,12 @@ impl Worker {
             let now = Instant::now();
             let look_at = idle_since + LOOK;
             if now >= look_at {
-                return Job::Look(w.waiter.as_ref().and_then(|waiter| waiter.queued.clone()));
+                return Job::Look(
+                    self.shared.queue().waiter.as_ref().and_then(|waiter| waiter.queued.clone()),
+                );
             }
             let until = self.retry_at.filter(|at| *at > now).map_or(look_at, |at| at.min(look_at));
-            w = shared.bell.wait_timeout(w, until - now).unwrap_or_else(PoisonError::into_inner).0;
+            w = desk.bell.wait_timeout(w, until - now).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
@@ -176,15 +151,19 @@ impl Worker {
             return w.record.take().map(Job::Record).or_else(|| w.prove.take().map(Job::Prove));
         }
         (w.record, w.prove) = (None, None);
-        match (w.brought.take(), w.want) {
+        let mut queue = self.shared.queue();
+        match (queue.brought.take(), w.want) {
             (Some(Ok(caught)), Some((ticket, since))) => Some(Job::Take(ticket, since, caught)),
             (Some(Ok(caught)), None) => Some(Job::LetGo(Some(caught))),
             (Some(Err(text)), Some(_)) => Some(Job::Failed(text)),
             (Some(Err(_)), None) => None,
-            (None, Some(_)) if w.waiter.is_none() && self.retry_at.is_none_or(|at| Instant::now() >= at) => {
-                w.count += 1;
-                w.waiter = Some(Waiter { id: w.count, queued: None });
-                Some(Job::Queue(w.count))
+            (None, Some(_))
+                if queue.waiter.is_none() && self.retry_at.is_none_or(|at| Instant::now() >= at) =>
+            {
+                queue.count += 1;
+                let id = queue.count;
+                queue.waiter = Some(Waiter { id, queued: None });
+                Some(Job::Queue(id))
             }
             (None, _) => None,
         }
@@ -219,7 +198,7 @@ impl Worker {
             Ok(()) => held.record = Some(record),
             Err(text) => {
                 // To be tried again, unless there is a newer one by then; proofs wait for it, as they would prove nothing.
-                self.shared.lock().record.get_or_insert(record);
+                self.shared.desk.lock().record.get_or_insert(record);
                 self.failed(text);
                 thread::sleep(LOOK / 10);
             }
@@ -248,10 +227,10 @@ impl Worker {
         match file.check_path() {
             Ok(()) => {}
             Err(Unproven::Lost(_)) => {
-                let mut w = self.shared.lock();
+                let mut queue = self.shared.queue();
                 let same = |waiter: &Waiter| waiter.queued.as_ref().is_some_and(|q| Arc::ptr_eq(q, file));
-                if w.waiter.as_ref().is_some_and(same) {
-                    w.waiter = None;
+                if queue.waiter.as_ref().is_some_and(same) {
+                    queue.waiter = None;
                 }
             }
             Err(Unproven::Unknown(text)) => self.failed(text),
@@ -262,16 +241,17 @@ impl Worker {
         let (path, shared) = (self.path.clone(), Arc::clone(&self.shared));
         let started = thread::Builder::new().name("reclock-wait".to_owned()).spawn(move || {
             let mut caught = Some(catch(&path, &shared, id));
-            shared.wish(|w| {
-                if !w.stop && w.waiter.as_ref().is_some_and(|waiter| waiter.id == id) {
-                    w.waiter = None;
-                    w.brought = caught.take();
-                }
-            });
+            let mut queue = shared.queue();
+            if queue.waiter.as_ref().is_some_and(|waiter| waiter.id == id) {
+                queue.waiter = None;
+                queue.brought = caught.take();
+            }
+            drop(queue);
+            shared.desk.ring();
             // What nobody wants any more is closed here, outside of the mutex: closing can block, too.
         });
         if let Err(e) = started {
-            self.shared.lock().waiter = None;
+            self.shared.queue().waiter = None;
             self.failed(format!("cannot start a thread to wait for the cluster lock: {e}"));
         }
     }
@@ -299,11 +279,9 @@ fn catch(path: &Path, shared: &Shared, id: u64) -> Result<Caught, String> {
         let free = file.try_lock()?;
         let latency = started.elapsed();
         if !free {
-            shared.wish(|w| {
-                if let Some(waiter) = w.waiter.as_mut().filter(|waiter| waiter.id == id) {
-                    waiter.queued = Some(Arc::clone(&file));
-                }
-            });
+            if let Some(waiter) = shared.queue().waiter.as_mut().filter(|waiter| waiter.id == id) {
+                waiter.queued = Some(Arc::clone(&file));
+            }
             file.wait_lock()?;
         }
         match file.check_path() {

@@ -1,8 +1,8 @@
 //! Two handles on real files, and a holder in a process of its own.
 
-use super::file::{LockFile, Unproven};
-use super::record::BLOCK;
-use super::{LockEvent, LockHandle, LockRecord, Ticket};
+use super::{LockFile, Unproven};
+use crate::lock::record::BLOCK;
+use crate::lock::{LockEvent, LockHandle, LockRecord, Ticket};
 use crate::testns::report;
 use recoverd::model::{Epoch, Mono, Pnn, Session};
 use std::fs;
@@ -29,7 +29,7 @@ struct Node {
 impl Node {
     fn on(path: &Path) -> Self {
         let (sender, events) = mpsc::channel(16);
-        Self { handle: LockHandle::spawn(path.to_owned(), sender), events }
+        Self { handle: LockHandle::file(path.to_owned(), sender), events }
     }
 
     async fn event(&mut self, what: &str) -> LockEvent {
@@ -192,7 +192,7 @@ const HOLD: &str = "CTDBD_TEST_HOLD_LOCK";
 /// Another process that holds the lock until it is killed.
 fn holder_process(path: &Path) -> Child {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["lock::tests::holder", "--exact", "--nocapture", "--test-threads=1"])
+        .args(["lock::file::tests::holder", "--exact", "--nocapture", "--test-threads=1"])
         .env(HOLD, path)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
