@@ -20,12 +20,19 @@ fn demo_plays_its_story_and_takes_commands() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let script = "node 1\nctdb pnn\nnode 7\nholders\nno-such-command\n!echo CTDB_BASE is $CTDB_BASE\nexit\n";
+    let script =
+        "node 1\nctdb status\nnode 7\nholders\nno-such-command\n!echo CTDB_BASE is $CTDB_BASE\nexit\n";
     child.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
     assert!(output.status.success(), "{out}{err}");
-    for line in ["Summary", "longest silence", "PNN:1", "there is no node 7", "node 2: 10.0.0."] {
+    for line in [
+        "Summary",
+        "longest silence",
+        "pnn:1 192.168.20.42    OK (THIS NODE)",
+        "there is no node 7",
+        "node 2: 10.0.0.",
+    ] {
         assert!(out.contains(line), "{line:?} is not in\n{out}{err}");
     }
     let dual = "times two nodes answered the client in turns for one address: 0";

@@ -3,7 +3,9 @@
 //! Mirrors CTDB's script of that name (reference/ctdb.md 1.5) on netlink. Differences on purpose: a link is never set up
 //! (DESIGN section 10); blocking clients during a release is the gate's work, killing their connections the daemon's; IPv6
 //! addresses are added without duplicate address detection, because the release elsewhere is answered before an address is taken,
-//! and a tentative address does not answer. Bonds and VLANs are judged by the kernel's own state of the link.
+//! and a tentative address does not answer. Bonds and VLANs are judged by the kernel's own state of the link. CTDB refuses a
+//! `public_addresses` file with an interface that does not exist; here it is named at each `monitor` and costs nothing else until it
+//! appears (DESIGN section 9).
 //!
 //! | event | does |
 //! | --- | --- |
@@ -11,7 +13,7 @@
 //! | takeip | adds the address |
 //! | releaseip | takes the address off, wherever it is |
 //! | updateip | takes it off the old interface (`__none__`: none), adds it to the new one |
-//! | monitor | every public interface exists and has a link, else it fails; with `CTDB_PARTIALLY_ONLINE_INTERFACES=yes` one suffices |
+//! | monitor | every public interface that there was since `init` has a link, else it fails; with `CTDB_PARTIALLY_ONLINE_INTERFACES=yes` one suffices |
 
 use crate::handler::{BoxFuture, Handled, Handler};
 use crate::netif::{NetIf, NetIfError};
@@ -20,7 +22,7 @@ use recoverd::model::{Event, KernelState, PublicAddress};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
 /// CTDB's word for "on no interface".
@@ -31,6 +33,8 @@ pub struct Interface {
     netif: Arc<dyn NetIf>,
     public: watch::Receiver<Arc<[PublicAddress]>>,
     options: Vec<PathBuf>,
+    /// Interfaces that did not exist at `init` and have not appeared since.
+    unknown: Mutex<BTreeSet<String>>,
 }
 
 impl Interface {
@@ -42,7 +46,7 @@ impl Interface {
         public: watch::Receiver<Arc<[PublicAddress]>>,
         options: Vec<PathBuf>,
     ) -> Self {
-        Self { netif, public, options }
+        Self { netif, public, options, unknown: Mutex::default() }
     }
 
     fn public(&self) -> Arc<[PublicAddress]> {
@@ -52,13 +56,18 @@ impl Interface {
     async fn init(&self) -> Result<String, NetIfError> {
         let public = self.public();
         let mut output = String::new();
+        let mut unknown = BTreeSet::new();
         for iface in interfaces(&public) {
             match self.netif.promote_secondaries(iface).await {
                 Ok(()) => {}
-                Err(NetIfError::NoInterface { .. }) => line(&mut output, &missing(iface)),
+                Err(NetIfError::NoInterface { .. }) => {
+                    line(&mut output, &missing(iface));
+                    unknown.insert(iface.to_owned());
+                }
                 Err(e) => return Err(e),
             }
         }
+        *self.unknown.lock().unwrap_or_else(PoisonError::into_inner) = unknown;
         if public.is_empty() {
             return Ok(output);
         }
@@ -119,7 +128,9 @@ impl Interface {
         }
         let state = self.netif.observe().await?;
         let mut output = String::new();
-        let mut down = 0;
+        let (mut down, mut never_there) = (0, 0);
+        let mut unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
+        unknown.retain(|iface| !state.links.contains_key(iface));
         for iface in &ifaces {
             let problem = match state.links.get(*iface) {
                 None => missing(iface),
@@ -129,11 +140,17 @@ impl Interface {
                 Some(_) => continue,
             };
             line(&mut output, &problem);
-            down += 1;
+            if unknown.contains(*iface) {
+                never_there += 1;
+            } else {
+                down += 1;
+            }
         }
-        let partial_is_enough =
-            down < ifaces.len() && options::is_yes(&self.options, "CTDB_PARTIALLY_ONLINE_INTERFACES");
-        Ok(Handled { failed: down > 0 && !partial_is_enough, output })
+        if down + never_there == ifaces.len() {
+            return Ok(Handled { failed: true, output });
+        }
+        let partial_is_enough = || options::is_yes(&self.options, "CTDB_PARTIALLY_ONLINE_INTERFACES");
+        Ok(Handled { failed: down > 0 && !partial_is_enough(), output })
     }
 }
 

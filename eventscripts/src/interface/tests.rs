@@ -130,6 +130,25 @@ async fn monitor_wants_every_interface_unless_a_partial_node_is_enough() {
 }
 
 #[tokio::test]
+async fn monitor_names_an_interface_that_was_never_there_and_fails_only_without_any() {
+    let fake = Fake::with_links(&[("eth1", true, true)]);
+    let interface = two(&fake, vec![]);
+    run(&interface, "init").await;
+    assert_eq!(run(&interface, "monitor").await, ok("ERROR: public network interface eth2 doesn't exist"));
+    // Once it has been there, it counts.
+    let link = fake.state.lock().unwrap().links["eth1"].clone();
+    fake.state.lock().unwrap().links.insert("eth2".to_owned(), link);
+    assert_eq!(run(&interface, "monitor").await, Handled::OK);
+    fake.state.lock().unwrap().links.remove("eth2");
+    assert!(run(&interface, "monitor").await.failed);
+
+    let fake = Fake::with_links(&[("eth0", true, true)]);
+    let interface = two(&fake, vec![]);
+    run(&interface, "init").await;
+    assert!(run(&interface, "monitor").await.failed, "no public interface exists at all");
+}
+
+#[tokio::test]
 async fn a_node_without_public_addresses_is_healthy_and_is_not_looked_at() {
     let fake = Fake::with_links(&[]);
     let interface = Interface::new(Arc::clone(&fake) as Arc<dyn NetIf>, public(&[]), vec![]);
