@@ -11,6 +11,7 @@ mod clock;
 pub mod config;
 pub mod daemonize;
 pub mod driver;
+pub mod gate;
 pub mod guard;
 pub mod journal;
 pub mod local;
