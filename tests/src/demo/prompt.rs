@@ -4,7 +4,7 @@ use super::screen::Screen;
 use super::watch::list;
 use crate::cluster::Cluster;
 use crate::lab::{Binaries, binaries};
-use std::io::BufRead;
+use std::io::{BufRead, IsTerminal};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -35,6 +35,9 @@ pub(super) fn run(mut cluster: Cluster, screen: Screen) -> anyhow::Result<()> {
         let Some(line) = lines.next() else { break };
         let line = line?;
         let line = line.trim();
+        if !std::io::stdin().is_terminal() {
+            screen.line(line);
+        }
         if matches!(line, "exit" | "quit") {
             return Ok(());
         }
