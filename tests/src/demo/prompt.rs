@@ -62,7 +62,7 @@ fn elsewhere(cluster: &Cluster, programs: &Binaries, screen: Screen) {
     screen.line(&format!("    {} status", programs.ctdb.display()));
     let user = if nix::unistd::geteuid().is_root() { "" } else { " -U --preserve-credentials" };
     screen.note("a shell on node 0:");
-    screen.line(&format!("    nsenter -t {pid}{user} -m -n"));
+    screen.line(&format!("    nsenter -t {pid}{user} -m -n -p"));
 }
 
 fn obey(cluster: &mut Cluster, node: &mut usize, line: &str, screen: Screen) -> anyhow::Result<()> {

@@ -57,7 +57,7 @@ impl Story {
         let answered = report.addresses.iter().filter_map(|(_, r)| Some(r.transitions.first()?.at_ns)).max();
         let answered = Duration::from_nanos(answered.unwrap_or(report.now_ns) - mark.at_ns);
         screen.good(&format!("all six addresses answer {} after the first daemon was started", ms(answered)));
-        story.row("all nodes started", "until all addresses answer", ms(answered), "22298 ms");
+        story.row("all nodes started", "until all addresses answer", ms(answered), "22.3 s");
         story.show(0, &["status"])?;
         story.show(0, &["ip"])?;
         screen.note("the client now asks each address every millisecond, and goes on doing so until the end");
@@ -149,12 +149,7 @@ impl Story {
         );
         self.screen.doing(&format!("node{victim}"), "ctdbd");
         let seen = self.step(|c| Ok(c.start(victim)?), |holders, _| balanced(holders, &[0, 1, 2]))?;
-        self.row(
-            "that daemon started again",
-            "until it has its share",
-            ms(seen.until_last_event),
-            "18014 ms",
-        );
+        self.row("that daemon started again", "until it has its share", ms(seen.until_last_event), "18.0 s");
         Ok(())
     }
 
@@ -167,7 +162,7 @@ impl Story {
         self.cluster.daemon(leader).wait_exit(SOON)?;
         self.screen.doing(&format!("node{leader}"), "ctdbd");
         let seen = self.step(|c| Ok(c.start(leader)?), |holders, _| balanced(holders, &[0, 1, 2]))?;
-        self.row("that node started again", "until it has its share", ms(seen.until_last_event), "21992 ms");
+        self.row("that node started again", "until it has its share", ms(seen.until_last_event), "22.0 s");
         self.show(leader, &["status"])
     }
 

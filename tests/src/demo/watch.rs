@@ -54,12 +54,12 @@ pub(super) fn doubled(
     times.into_iter().map(|(a, ns)| (a, Duration::from_nanos(ns))).collect()
 }
 
-/// Events that say the same of several addresses, as one line each: when the first one was, and what.
+/// Events that say the same of several addresses within 5 ms, as one line each: when the first one was, and what.
 pub(super) fn told(events: &[AddressEvent], nodes: usize, since_ns: u64) -> Vec<(Duration, String)> {
     let mut groups: Vec<(u64, usize, bool, Vec<IpAddr>)> = Vec::new();
     for e in events.iter().filter(|e| e.host < nodes && e.at_ns >= since_ns) {
         let same = |(at, host, added, _): &&mut (u64, usize, bool, Vec<IpAddr>)| {
-            *host == e.host && *added == e.added && e.at_ns - *at < 50_000_000
+            *host == e.host && *added == e.added && e.at_ns - *at < 5_000_000
         };
         match groups.iter_mut().rev().take(4).find(same) {
             Some((_, _, _, addresses)) => addresses.push(e.address),
