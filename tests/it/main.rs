@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, reason = "a test says what it measured, and why it is skipped")]
 
 mod bad_input;
+mod cluster_lock;
 mod conformance_alloc;
 mod conformance_takeover;
 mod guard;

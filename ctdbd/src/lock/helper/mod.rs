@@ -30,6 +30,9 @@ pub const LOCK_LOSS_TIME: Duration = Duration::from_secs(10);
 /// Pause between two tries: a helper cannot wait in a queue.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// Pause after the lock was lost: it goes to a node whose helper works, if there is one.
+const AFTER_LOSS: Duration = Duration::from_millis(2500);
+
 /// A helper that has said nothing for so long is ended, and tried anew.
 const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 
@@ -73,18 +76,16 @@ impl Worker {
                 () = self.events.closed() => None,
             };
             let Some((ticket, since)) = request else { return };
-            self.pursue(ticket, since).await;
-            if self.desk.wants(ticket) {
-                tokio::select! {
-                    () = self.desk.unwanted(ticket) => {}
-                    () = sleep(RETRY) => {}
-                }
+            let had_it = self.pursue(ticket, since).await;
+            tokio::select! {
+                () = self.desk.unwanted(ticket) => {}
+                () = sleep(if had_it { AFTER_LOSS } else { RETRY }) => {}
             }
         }
     }
 
-    /// One helper, from its start to its end.
-    async fn pursue(&mut self, ticket: Ticket, since: Instant) {
+    /// One helper, from its start to its end. Whether it has held the lock.
+    async fn pursue(&mut self, ticket: Ticket, since: Instant) -> bool {
         let mut helper = match Helper::start(&self.argv) {
             Ok(helper) => helper,
             Err(e) => {
@@ -92,11 +93,14 @@ impl Worker {
                     "cannot run cluster lock helper {}: {e}; put an executable there or correct `cluster lock` in ctdb.conf",
                     self.name
                 );
-                return self.failed(text).await;
+                self.failed(text).await;
+                return false;
             }
         };
         let started = Instant::now();
-        match self.wait_taken(&mut helper, ticket, started).await {
+        let taken = self.wait_taken(&mut helper, ticket, started).await;
+        let had_it = taken.is_ok();
+        match taken {
             Ok(latency) => {
                 self.said = None;
                 self.send(LockEvent::Acquired { ticket, record: None, latency, waited: since.elapsed() })
@@ -108,6 +112,7 @@ impl Worker {
             Err(Ended::Failed(text)) => self.failed(text).await,
         }
         helper.end().await;
+        had_it
     }
 
     /// Waits for the helper's `0`, and until the lock counts as taken. How long the `0` took.
