@@ -55,6 +55,8 @@ pub enum Action {
     },
     /// The cluster lock.
     Lock(LockAction),
+    /// For the lease layer.
+    Lease(LeaseWish),
     /// Answer a command.
     Reply {
         /// Number of the command.
@@ -92,6 +94,21 @@ pub enum LockAction {
     Release,
     /// Record our epoch in it.
     Record(Epoch),
+}
+
+/// What the node machine tells the lease layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LeaseWish {
+    /// Every public address is off the kernel: a new session may begin.
+    Dropped,
+    /// Whether this node may be recmaster.
+    Capable {
+        /// May be.
+        yes: bool,
+    },
+    /// The daemon ends in order and holds nothing.
+    Leaving,
 }
 
 /// CTDB's log levels.

@@ -3,6 +3,7 @@
 use crate::command::Command;
 use crate::model::{Epoch, EventOutcome, KernelState, Mono, Pnn, Session};
 use crate::msg::PeerMsg;
+use crate::view::LeaseView;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -56,8 +57,10 @@ pub enum Input {
         /// Number of the action.
         op: u64,
     },
-    /// The cluster lock.
+    /// The cluster lock, where there are no leases.
     Lock(LockInput),
+    /// The lease layer's state has changed.
+    Lease(LeaseView),
     /// An operator asks something; the reply carries the number.
     Command {
         /// Number of the command.

@@ -57,6 +57,8 @@ pub enum PeerMsg {
         req: u64,
         /// Epoch of the recmaster that asks.
         epoch: Epoch,
+        /// The lease session that is asked, where there are leases: another one refuses.
+        session: Option<Session>,
         /// What is asked.
         control: Control,
     },

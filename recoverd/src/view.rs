@@ -2,7 +2,7 @@
 //!
 //! Plain values, built from the machine's state by `node::views` and printed by `ctl`. Nothing here decides.
 
-use crate::model::{Epoch, NodeFlags, Pnn, RunId, RunState};
+use crate::model::{Epoch, NodeFlags, Pnn, RunId, RunState, Session};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -158,4 +158,31 @@ pub struct JournalRow {
     pub text: String,
     /// Everything, for a program: a JSON document as text (`recoverd` has no JSON library).
     pub data: String,
+}
+
+/// A node in the eyes of the lease protocol's recmaster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Seat {
+    /// Not heard in this epoch: it may hold anything.
+    Unheard,
+    /// Joined with this session: it holds what it says.
+    Joined(Session),
+    /// It holds nothing, by these words.
+    Out(String),
+}
+
+/// What the lease layer says, as a whole, whenever something of it changes; also `ctdb lease`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseView {
+    /// The epoch this node is in.
+    pub epoch: Epoch,
+    /// Whether this node leads it now.
+    pub leading: bool,
+    /// The present session; none between a lapse and its end.
+    pub session: Option<Session>,
+    /// Counts the lapses of this life; each means: drop everything, then say so.
+    pub lapses: u64,
+    /// Only on the recmaster: all other nodes.
+    pub seats: Vec<(Pnn, Seat)>,
 }

@@ -45,9 +45,10 @@ impl From<&PeerMsg> for v1::PeerFrame {
     fn from(msg: &PeerMsg) -> Self {
         let frame = match msg {
             PeerMsg::State(s) => Field::State(s.into()),
-            PeerMsg::Control { req, epoch, control } => Field::Control(v1::ControlRequest {
+            PeerMsg::Control { req, epoch, session, control } => Field::Control(v1::ControlRequest {
                 req: *req,
                 epoch: Some(epoch.into()),
+                session: session.map(|s| s.0),
                 control: Some(control.into()),
             }),
             PeerMsg::Answer { req, answer } => {
@@ -99,6 +100,7 @@ impl TryFrom<v1::PeerFrame> for Frame {
             Field::Control(c) => PeerMsg::Control {
                 req: c.req,
                 epoch: required("ControlRequest.epoch", c.epoch)?,
+                session: c.session.map(Session),
                 control: required("ControlRequest.control", c.control)?,
             },
             Field::Answer(a) => {

@@ -90,6 +90,7 @@ fn an_address_of_another_length_is_refused() {
 #[test]
 fn a_control_without_epoch_is_refused() {
     let control = v1::ControlRequest {
+        session: None,
         req: 1,
         epoch: None,
         control: Some(v1::control_request::Control::GetNodemap(v1::Empty {})),

@@ -49,7 +49,14 @@ impl Node {
     pub(super) fn on_peer_msg(&mut self, from: Pnn, msg: PeerMsg, cx: &mut Cx) {
         match msg {
             PeerMsg::State(state) => self.on_state(from, state, cx),
-            PeerMsg::Control { req, epoch, control } => self.on_control(from, req, epoch, control, cx),
+            PeerMsg::Control { req, epoch, session, control } => {
+                if self.refuses_session(session) {
+                    let answer = Answer::Failed("the lease session that is meant has ended".to_owned());
+                    cx.send(from, PeerMsg::Answer { req, answer });
+                } else {
+                    self.on_control(from, req, epoch, control, cx);
+                }
+            }
             PeerMsg::Answer { req, answer } => self.on_answer(from, req, answer, cx),
             PeerMsg::IpAnswer { req, addr, result } => self.on_ip_answer(from, req, addr, result, cx),
             PeerMsg::RunRequest { req, request } => self.on_run_request(from, req, request),
@@ -134,7 +141,9 @@ impl Node {
     fn record_owners(&mut self, owners: &[(std::net::IpAddr, Option<Pnn>)], cx: &Cx) {
         let me = Some(self.cfg.me);
         for (addr, owner) in owners {
-            let Some(entry) = self.ips.map.get_mut(addr).filter(|e| !e.busy()) else { continue };
+            let Some(entry) = self.ips.map.get_mut(addr).filter(|e| !e.busy() || e.releasing()) else {
+                continue;
+            };
             if entry.owner != *owner && *owner != me && entry.owner != me {
                 entry.owner = *owner;
                 entry.touched = cx.now;

@@ -55,6 +55,8 @@ pub(super) struct Entry {
     /// Owner in our record; set at once when a run says so.
     pub(super) owner: Option<Pnn>,
     pub(super) seen: Seen,
+    /// The interface that our last operation put it on, if it was not released since.
+    put_on: Option<String>,
     /// When the record or the last operation changed: older dumps say nothing about it.
     pub(super) touched: Mono,
     /// Times of recent local repairs, to notice a fight with another manager.
@@ -89,6 +91,7 @@ impl LocalIps {
             public: p.clone(),
             owner: None,
             seen: Seen::Unsure,
+            put_on: None,
             touched: Mono(0),
             repairs: VecDeque::new(),
             op: None,
@@ -196,7 +199,8 @@ impl Node {
             .map(|e| PublicIp {
                 addr: e.public.addr,
                 owner: e.owner,
-                held: !self.ips.kernel.places(e.public.addr).is_empty() && !e.releasing(),
+                // An address that is being released counts as held: nobody may take it before it has gone.
+                held: e.releasing() || !self.ips.kernel.places(e.public.addr).is_empty(),
                 unavailable: self.unavailable(e),
                 ifaces: e
                     .public
@@ -237,6 +241,7 @@ impl Node {
         let me = self.cfg.me;
         let timeout = self.tunables.event_script_timeout();
         let announce = self.tunables.gratuitous_arp();
+        let dropping = self.membership.dropping();
         let reason = self.ips.map.get(&addr).and_then(|e| self.unavailable(e));
         let ips = &mut self.ips;
         let kernel = Arc::clone(&ips.kernel);
@@ -247,11 +252,18 @@ impl Node {
             return None;
         };
         if let Some(op) = &mut entry.op {
-            if matches!(op.work, Work::Take { .. } | Work::Update { .. }) {
+            if matches!(op.work, Work::Take { .. } | Work::Update { .. }) && reason.is_none() {
+                entry.owner = Some(me);
                 op.waiters.extend(waiter);
+            } else if let Some(reason) = reason {
+                answer(waiter, addr, Err(format!("cannot take {addr}: {reason}")), cx);
             } else {
                 answer(waiter, addr, Err(format!("{addr} is just being released")), cx);
             }
+            return None;
+        }
+        if dropping {
+            answer(waiter, addr, Err(format!("cannot take {addr}: the lease has lapsed")), cx);
             return None;
         }
         if let Some(reason) = reason {
@@ -304,6 +316,8 @@ impl Node {
             answer(waiter, addr, Ok(()), cx);
             return;
         };
+        // What we put there a moment ago may not have been told by the kernel yet.
+        let iface = iface.or_else(|| entry.put_on.clone().filter(|_| entry.seen == Seen::Unsure));
         if let Some(op) = &mut entry.op {
             if op.work == Work::Release {
                 entry.owner = new_owner;
@@ -354,7 +368,12 @@ impl Node {
         }
         cx.journal(Kind::Address, None, format!("dropping {} public address(es): {why}", mine.len()));
         for addr in mine {
-            self.release_ip(addr, None, None, cx);
+            if let Some(entry) = self.ips.map.get_mut(&addr).filter(|e| e.busy()) {
+                // It is let go when the operation ends.
+                entry.owner = None;
+            } else {
+                self.release_ip(addr, None, None, cx);
+            }
         }
     }
 
@@ -382,7 +401,13 @@ impl Node {
             (_, bad) => Err(format!("{addr}: {bad}")),
         };
         let Some(op) = entry.op.take() else { return true };
-        if let (Work::Take { iface, .. } | Work::Update { to: iface }, Ok(())) = (&op.work, &result) {
+        let unwanted = entry.owner != Some(self.cfg.me);
+        if let Work::Take { iface, .. } | Work::Update { to: iface } = &op.work {
+            entry.put_on = Some(iface.clone());
+        }
+        if let (Work::Take { iface, .. } | Work::Update { to: iface }, Ok(()), false) =
+            (&op.work, &result, unwanted)
+        {
             cx.actions.push(announcement(iface, addr, announce));
         }
         let text = match (&op.work, &result) {
@@ -397,6 +422,11 @@ impl Node {
         }
         let waiters = op.waiters;
         waiters.into_iter().for_each(|w| answer(Some(w), addr, result.clone(), cx));
+        if unwanted {
+            // It was dropped while it was being put there.
+            let owner = self.ips.map.get(&addr).and_then(|e| e.owner);
+            self.release_ip(addr, owner, None, cx);
+        }
         true
     }
 
@@ -406,12 +436,14 @@ impl Node {
         let mut done = Vec::new();
         for (addr, entry) in &mut self.ips.map {
             let Some(since) = entry.op.as_ref().and_then(|op| op.confirming) else { continue };
-            let gone = kernel.places(*addr).is_empty();
-            if !gone && asked_at.is_none_or(|t| t < since) {
+            // A notification may tell of the time before the operation: only a dump is proof.
+            if asked_at.is_none_or(|t| t < since) {
                 continue;
             }
+            let gone = kernel.places(*addr).is_empty();
             let Some(op) = entry.op.take() else { continue };
             self.ips.ops.remove(&op.id);
+            entry.put_on = None;
             entry.touched = cx.now;
             let result = if gone {
                 Ok(())

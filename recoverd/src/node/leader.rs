@@ -70,7 +70,7 @@ impl Leader {
 }
 
 impl Node {
-    fn may_lead(&self) -> bool {
+    pub(super) fn may_lead(&self) -> bool {
         self.cfg.leader_capable
             && !self.flags.is_inactive()
             && matches!(self.runstate, RunState::FirstRecovery | RunState::Startup | RunState::Running)
@@ -165,7 +165,9 @@ impl Node {
     /// What a peer says about epochs.
     pub(super) fn on_peer_epoch(&mut self, from: Pnn, epoch: Epoch, leads: bool, cx: &mut Cx) {
         if epoch > self.leader.epoch {
-            if self.leader.role != Role::Follower && !leads {
+            if self.leader.role != Role::Follower && self.cfg.leases {
+                // Epochs are the lease layer's business; it will say.
+            } else if self.leader.role != Role::Follower && !leads {
                 // It remembers an epoch that the lock does not: ours must be above it, or it refuses our controls.
                 cx.log(Level::Notice, format!("node {from} has seen epoch {epoch}, ours moves above it"));
                 self.abort_runs("a node has seen a higher epoch", cx);
@@ -234,8 +236,27 @@ impl Node {
         cx.actions.push(Action::Lock(LockAction::Release));
     }
 
+    /// The lease protocol says that this node leads.
+    pub(super) fn lease_lead(&mut self, epoch: Epoch, cx: &mut Cx) {
+        self.lead(epoch, cx);
+    }
+
+    /// The lease protocol says that this node leads no more.
+    pub(super) fn lease_step_down(&mut self, why: &str, cx: &mut Cx) {
+        self.step_down(why, cx);
+    }
+
+    /// The lease protocol says that this node is in another's epoch.
+    pub(super) fn lease_follow(&mut self, epoch: Epoch, cx: &mut Cx) {
+        self.adopt(epoch, cx);
+    }
+
     pub(super) fn due_leader(&mut self, cx: &mut Cx) {
-        if self.may_lead() {
+        if self.cfg.leases {
+            // A recmaster that stops leads until its own addresses are handed over.
+            let yes = self.may_lead() || (self.leader.leading() && self.runstate == RunState::Shutdown);
+            self.tell_capable(yes, cx);
+        } else if self.may_lead() {
             if self.cfg.has_lock {
                 if !self.leader.queued {
                     self.leader.queued = true;
@@ -283,7 +304,7 @@ impl Node {
         let claim = self
             .leader
             .none_since
-            .filter(|_| !self.cfg.has_lock && self.may_lead())
+            .filter(|_| !self.cfg.leases && !self.cfg.has_lock && self.may_lead())
             .map(|since| since + self.tunables.election_timeout());
         [claim, self.drop_all_due()].into_iter().flatten().min()
     }

@@ -6,7 +6,7 @@
 
 use super::requests::Waiter;
 use super::{Cx, Node};
-use crate::action::{Action, Kind, Level};
+use crate::action::{Action, Kind, LeaseWish, Level};
 use crate::command::Reply;
 use crate::model::{Event, EventOutcome, Mono, NodeFlags, RunState};
 use crate::msg::RunRequest;
@@ -61,6 +61,7 @@ impl Node {
         self.runstate = runstate;
         cx.log(Level::Notice, format!("run state {runstate}"));
         self.hosting_changed(format!("node {} is {runstate}", self.cfg.me), cx);
+        self.drop_progress(cx);
     }
 
     pub(super) fn on_event_done(&mut self, op: u64, outcome: &EventOutcome, cx: &mut Cx) {
@@ -176,6 +177,7 @@ impl Node {
 
     /// Called whenever an address may have gone.
     pub(super) fn shutdown_progress(&mut self, cx: &mut Cx) {
+        self.drop_progress(cx);
         if matches!(self.life.leaving, Some(Leaving::Releasing(_))) && self.ips.idle_and_empty() {
             self.linger(cx);
         }
@@ -203,6 +205,9 @@ impl Node {
             cx.log(Level::Error, format!("shutdown: {outcome}"));
         }
         self.give_up_leadership("the daemon ends", cx);
+        if self.cfg.leases {
+            cx.actions.push(Action::Lease(LeaseWish::Leaving));
+        }
         for id in std::mem::take(&mut self.life.commands) {
             cx.actions.push(Action::Reply { id, reply: Reply::Ok });
         }

@@ -12,6 +12,7 @@ mod health;
 mod ips;
 mod leader;
 mod lifecycle;
+mod membership;
 mod peers;
 mod questions;
 mod requests;
@@ -54,6 +55,8 @@ pub struct Config {
     pub session: Session,
     /// Whether a cluster lock is configured; without one the recmaster is elected by uptime.
     pub has_lock: bool,
+    /// Whether the lease layer is there: it then says who leads, and `has_lock` is its business.
+    pub leases: bool,
     /// May become recmaster.
     pub leader_capable: bool,
     /// `[failover] disabled`.
@@ -85,6 +88,7 @@ pub struct Node {
     banned_until: Option<Mono>,
     peers: peers::Peers,
     leader: leader::Leader,
+    membership: membership::Membership,
     health: health::Health,
     life: lifecycle::Life,
     ips: ips::LocalIps,
@@ -114,6 +118,7 @@ impl Node {
             banned_until: cfg.persistent.banned_for.map(|d| now + d),
             peers: peers::Peers::new(&cfg.nodes, cfg.me),
             leader: leader::Leader::new(cfg.persistent.epoch, now),
+            membership: membership::Membership::default(),
             health: health::Health::default(),
             life: lifecycle::Life::default(),
             ips: ips::LocalIps::new(&cfg.public_addresses),
@@ -146,8 +151,10 @@ impl Node {
             Input::PeerUp { pnn, session } => self.on_peer_up(pnn, session, cx),
             Input::PeerDown { pnn, why } => self.on_peer_down(pnn, &why, cx),
             Input::Peer { from, msg } => {
-                self.peers.heard(from, cx.now);
-                self.on_peer_msg(from, msg, cx);
+                // What arrives behind the end of a link is as lost as what does not arrive.
+                if self.peers.heard(from, cx.now) {
+                    self.on_peer_msg(from, msg, cx);
+                }
             }
             Input::Kernel { state, asked_at, culprit } => {
                 self.on_kernel(state, asked_at, culprit.as_deref(), cx)
@@ -155,6 +162,7 @@ impl Node {
             Input::EventDone { op, outcome } => self.on_event_done(op, &outcome, cx),
             Input::EventCancelled { op } => self.health.cancelled(op, cx.now),
             Input::Lock(lock) => self.on_lock(lock, cx),
+            Input::Lease(view) => self.on_lease(view, cx),
             Input::Command { id, command } => self.on_command(id, command, cx),
             Input::Terminate => self.begin_shutdown(None, cx),
         }

@@ -7,6 +7,7 @@ use super::{Cx, Node, NodeConfig};
 use crate::action::{Action, Kind, Level};
 use crate::model::{Mono, NodeFlags, Pnn, RunState, Session, Tunables};
 use crate::msg::{NodeState, PeerMsg};
+use crate::view::Seat;
 use std::collections::BTreeMap;
 
 /// What is known of one peer.
@@ -71,11 +72,11 @@ impl Peers {
         self.iter().filter(|(_, p)| p.connected())
     }
 
-    /// Any word of a connected peer is a sign of life.
-    pub(super) fn heard(&mut self, pnn: Pnn, now: Mono) {
-        if let Some(p) = self.map.get_mut(&pnn) {
-            p.last_heard = now;
-        }
+    /// Any word of a connected peer is a sign of life. False if it is not connected.
+    pub(super) fn heard(&mut self, pnn: Pnn, now: Mono) -> bool {
+        let Some(p) = self.map.get_mut(&pnn).filter(|p| p.connected()) else { return false };
+        p.last_heard = now;
+        true
     }
 
     pub(super) fn next_deadline(&self, tunables: &Tunables) -> Option<Mono> {
@@ -86,8 +87,13 @@ impl Peers {
 impl Node {
     pub(super) fn on_peer_up(&mut self, pnn: Pnn, session: Session, cx: &mut Cx) {
         let Some(peer) = self.peers.map.get_mut(&pnn) else { return };
-        let anew = peer.session.is_some_and(|s| s != session);
-        if anew {
+        if peer.session == Some(session) {
+            // Told twice: what is known of it stays.
+            let state = self.own_state(cx.now);
+            cx.send(pnn, PeerMsg::State(state));
+            return;
+        }
+        if peer.connected() {
             // The old link was not seen to break: whatever was asked of that life will not be answered.
             self.on_peer_down(pnn, "it came back as a new session", cx);
         }
@@ -188,6 +194,11 @@ impl Node {
         if pnn == self.cfg.me {
             return self.flags;
         }
-        self.peers.get(pnn).map_or(NodeFlags::DELETED, Peer::flags)
+        let flags = self.peers.get(pnn).map_or(NodeFlags::DELETED, Peer::flags);
+        // A node that is out by the lease protocol holds nothing and takes nothing, whatever its link says.
+        if self.leader.leading() && matches!(self.membership.seat(pnn), Some(Seat::Out(_))) {
+            return flags | NodeFlags::DISCONNECTED;
+        }
+        flags
     }
 }

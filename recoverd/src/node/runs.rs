@@ -116,6 +116,9 @@ impl Node {
         if !self.leader.leading() || self.runs.queue.causes.is_empty() || self.runs.takeover_active() {
             return;
         }
+        if !self.accounted() {
+            return;
+        }
         if cx.now < self.runs.not_before && !(self.runs.settling && self.everybody_is_here()) {
             return;
         }
@@ -174,7 +177,8 @@ impl Node {
         for action in actions {
             match action {
                 RunAction::Send { to, req, control } => {
-                    cx.send(to, PeerMsg::Control { req, epoch: self.leader.epoch, control });
+                    let session = self.session_of(to);
+                    cx.send(to, PeerMsg::Control { req, epoch: self.leader.epoch, session, control });
                 }
                 RunAction::Finished(report) => self.run_finished(slot, report, cx),
             }
@@ -199,6 +203,11 @@ impl Node {
     /// The link to a peer broke: what it was asked will not be answered, and it waits for nothing.
     pub(super) fn runs_lost_peer(&mut self, pnn: Pnn, cx: &mut Cx) {
         self.runs.queue.waiters.retain(|(w, _)| *w != pnn);
+        for (_, purpose) in self.runs.active.values_mut() {
+            if let Purpose::Takeover(queue) = purpose {
+                queue.waiters.retain(|(w, _)| *w != pnn);
+            }
+        }
         self.runs.disturbed = true;
         let slots: Vec<u64> = self.runs.active.keys().copied().collect();
         for slot in slots {
@@ -240,7 +249,9 @@ impl Node {
             text,
             report: Some(report),
         }));
-        for (to, req) in queue.waiters {
+        // A run that was called off answers nobody: the next recmaster will, this node perhaps among them.
+        let called_off = matches!(result, RunResult::Aborted(_));
+        for (to, req) in queue.waiters.into_iter().filter(|_| !called_off) {
             let result = if result.is_ok() { Ok(id) } else { Err(format!("takeover run {id} {result}")) };
             cx.send(to, PeerMsg::RunAnswer { req, result });
         }

@@ -5,7 +5,7 @@
 //! the recmaster as a takeover request, CTDB's classical path. The check is skipped while a run is in flight, and when a run began or
 //! ended after the dump was asked for.
 
-use super::ips::{Seen, Why};
+use super::ips::{Entry, Seen, Why};
 use super::{Cx, Node};
 use crate::action::{Action, Kind, Level};
 use crate::model::{KernelState, Mono, RunState};
@@ -36,8 +36,9 @@ impl Verify {
 }
 
 impl Node {
+    /// Inactive and stopping nodes look too: nothing may stay on them.
     fn verifies(&self) -> bool {
-        self.runstate == RunState::Running && !self.flags.is_inactive()
+        self.runstate >= RunState::Running
     }
 
     pub(super) fn verify_deadline(&self) -> Option<Mono> {
@@ -187,10 +188,23 @@ impl Node {
         }
     }
 
+    /// An address of ours that is on an interface where it should not be: one without link or not configured, or a second one.
+    /// Returns that interface and the one where it should be.
+    fn misplaced(&self, entry: &Entry) -> Option<(IpAddr, String, String)> {
+        let (addr, kernel) = (entry.public.addr, &self.ips.kernel);
+        let places = kernel.places(addr);
+        let is_on = |i: &str| places.iter().any(|p| p.iface == i);
+        let refs = self.ips.references();
+        let good = entry.public.ifaces.iter().filter(|i| kernel.link_up(i));
+        let to = good.min_by_key(|i| (!is_on(i), refs.get(*i).copied().unwrap_or(0)))?;
+        let from = places.iter().find(|p| p.iface != *to)?;
+        Some((addr, from.iface.clone(), to.clone()))
+    }
+
     /// The check of the recovery loop, on a dump.
     fn check_local_ips(&mut self, asked_at: Mono, cx: &mut Cx) {
         let mut found = Vec::new();
-        let mut strays = Vec::new();
+        let (mut strays, mut misplaced) = (Vec::new(), Vec::new());
         for (addr, entry) in &self.ips.map {
             if entry.busy() || entry.touched >= asked_at {
                 continue;
@@ -201,7 +215,7 @@ impl Node {
                 Some(owner) if owner == self.cfg.me && !present && can => {
                     found.push(format!("Public address {addr} is missing and we should serve this ip"));
                 }
-                Some(owner) if owner == self.cfg.me => {}
+                Some(owner) if owner == self.cfg.me => misplaced.extend(self.misplaced(entry)),
                 _ if present => strays.push(*addr),
                 // Before the first run of an epoch has told who owns what, nothing follows from not knowing it.
                 None if can && self.leader.first_run_done && !self.tunables.no_ip_takeover() => {
@@ -211,6 +225,9 @@ impl Node {
             }
         }
         self.remove_strays(strays, None, cx);
+        for (addr, from, to) in misplaced {
+            self.update_ip(addr, &from, &to, cx);
+        }
         if found.is_empty() {
             self.verify.found.clear();
             return;

@@ -141,11 +141,14 @@ pub(super) fn peer_msg() -> impl Strategy<Value = PeerMsg> {
     let ran = prop_oneof![run_id().prop_map(Ok), text().prop_map(Err)];
     prop_oneof![
         node_state().prop_map(PeerMsg::State),
-        (any::<u64>(), epoch(), control()).prop_map(|(req, epoch, control)| PeerMsg::Control {
-            req,
-            epoch,
-            control
-        }),
+        (any::<u64>(), epoch(), proptest::option::of(any::<u64>()), control()).prop_map(
+            |(req, epoch, session, control)| PeerMsg::Control {
+                req,
+                epoch,
+                session: session.map(Session),
+                control,
+            },
+        ),
         (any::<u64>(), answer()).prop_map(|(req, answer)| PeerMsg::Answer { req, answer }),
         (any::<u64>(), addr(), done).prop_map(|(req, addr, result)| PeerMsg::IpAnswer { req, addr, result }),
         (any::<u64>(), request).prop_map(|(req, request)| PeerMsg::RunRequest { req, request }),

@@ -206,7 +206,7 @@ impl Cluster {
         }
         let gone: Vec<IpAddr> =
             host.by_hand.iter().filter(|a| !host.kernel.addrs.contains_key(a)).copied().collect();
-        gone.iter().for_each(|a| drop(host.by_hand.remove(a)));
+        host.by_hand.retain(|a| !gone.contains(a));
         host.told = host.told.max(now + delay);
         let (at, state) = (host.told, Arc::new(host.kernel.clone()));
         self.note(|| format!("kernel {n}: {:?}", state.addrs));
@@ -360,6 +360,7 @@ impl Cluster {
                 }
             }
             Action::Lock(lock) => self.on_lock(n, lock),
+            Action::Lease(_) => {}
             Action::Reply { id, reply } => {
                 self.note(|| format!("{n} reply {id}: {reply:?}"));
                 self.rules.replied(id);

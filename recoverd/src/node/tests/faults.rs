@@ -41,7 +41,7 @@ pub(super) fn build(seed: u64, trace: bool) -> Cluster {
         ("IPAllocAlgorithm", rng.below(4) as u32),
         ("LocalRepair", rng.below(2) as u32),
     ];
-    fixed.iter().for_each(|(name, value)| drop(tunables.set(name, *value).unwrap()));
+    fixed.iter().for_each(|(name, value)| assert!(tunables.set(name, *value).is_ok()));
     let has_lock = rng.percent(60);
     let same = rng.percent(60);
     let extra = if rng.percent(20) { Duration::from_secs(1) } else { Duration::ZERO };
@@ -51,6 +51,7 @@ pub(super) fn build(seed: u64, trace: bool) -> Cluster {
     }
     let configs = (0..nodes)
         .map(|n| Config {
+            leases: false,
             me: Pnn(n),
             nodes: (0..nodes)
                 .map(|n| NodeConfig { addr: IpAddr::from([192, 168, 20, 41 + n as u8]), deleted: false })
@@ -127,7 +128,7 @@ impl Cluster {
                 self.cut.insert(pair(n, other));
             }
             6 | 7 => self.mend(),
-            8 if self.hosts[n as usize].node.is_some() => {
+            8 if self.hosts[n as usize].node.is_some() && self.hosts[n as usize].frozen < now => {
                 let d = self.rng.time(MS(100), MS(12_000));
                 self.note(|| format!("freeze {n} for {d:?}"));
                 self.hosts[n as usize].frozen = now + d;
@@ -236,10 +237,8 @@ impl Cluster {
         self.note(|| "HEAL".to_owned());
         self.trouble.clear();
         self.mend();
-        let now = self.now;
         for n in 0..self.hosts.len() as u32 {
-            let host = &mut self.hosts[n as usize];
-            host.frozen = host.frozen.min(now);
+            let host = &self.hosts[n as usize];
             let names: Vec<String> = host.kernel.links.keys().cloned().collect();
             names.iter().for_each(|i| self.set_link(n, i, true));
             self.start(n);

@@ -52,7 +52,10 @@ impl Rules {
             self.touched = Mono(self.touched.0.max(1));
             let others = host.events.values().filter(|e| e.addr() == Some(addr)).count();
             assert_eq!(others, 0, "node {n} works twice on {addr}: {event}");
-            assert!(host.cfg.public_addresses.iter().any(|p| p.addr == addr), "node {n} does not know {addr}");
+            assert!(
+                host.cfg.public_addresses.iter().any(|p| p.addr == addr),
+                "node {n} does not know {addr}"
+            );
         }
         if matches!(event, Event::TakeIp { .. }) {
             let flags = host.node.as_ref().map(flags_of);
@@ -62,7 +65,10 @@ impl Rules {
     }
 
     pub(super) fn fed(&mut self, n: u32, deadline: Option<Mono>, now: Mono) {
-        assert!(deadline.is_none_or(|t| t > now), "node {n} wants to be called at {deadline:?}, it is {now:?}");
+        assert!(
+            deadline.is_none_or(|t| t > now),
+            "node {n} wants to be called at {deadline:?}, it is {now:?}"
+        );
         let count = self.inputs.entry(n).or_default();
         *count = if count.0 == now { (now, count.1 + 1) } else { (now, 1) };
         assert!(count.1 < 3000, "node {n} does not come to rest");

@@ -10,12 +10,12 @@ impl Cluster {
     pub(super) fn run_event(&mut self, n: u32, op: u64, event: Event, timeout: Duration) {
         self.note(|| format!("{n} event {op}: {event}"));
         self.rules.event(n, &self.hosts, op, &event);
-        let host = &mut self.hosts[n as usize];
         if event != Event::Monitor {
+            let running = &self.hosts[n as usize].events;
             let monitors: Vec<u64> =
-                host.events.iter().filter(|(_, e)| **e == Event::Monitor).map(|(o, _)| *o).collect();
+                running.iter().filter(|(_, e)| **e == Event::Monitor).map(|(o, _)| *o).collect();
             for monitor in monitors {
-                host.events.remove(&monitor);
+                self.hosts[n as usize].events.remove(&monitor);
                 self.push(n, US(10), Item::Input(Input::EventCancelled { op: monitor }));
             }
         }

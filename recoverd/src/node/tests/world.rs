@@ -54,6 +54,7 @@ impl World {
             tunables: Tunables::default(),
             session: Session(0),
             has_lock: true,
+            leases: false,
             leader_capable: true,
             failover_disabled: false,
             shutdown_timeout: Duration::from_secs(10),
@@ -270,6 +271,7 @@ impl World {
                 self.lock_record = Some(epoch);
                 self.push(n, Duration::from_micros(200), Input::Lock(LockInput::Recorded { epoch }));
             }
+            Action::Lease(_) => {}
             Action::Reply { id, reply } => {
                 self.replies.insert(id, reply);
             }

@@ -1,0 +1,119 @@
+//! The lease layer above this machine's head: who leads, who holds nothing, and when everything must be dropped.
+//!
+//! [`crate::lease`] decides those; here they are taken note of. With leases the recmaster is who leads an epoch by the lease protocol, a
+//! run begins only while every node is joined (and linked) or known to hold nothing, and a control names the session it is meant
+//! for. CTDB has nothing like it: there a node that is silent long enough is believed to be gone.
+
+use super::{Cx, Node};
+use crate::action::{Action, Kind, LeaseWish, Level};
+use crate::model::{Pnn, RunState, Session};
+use crate::view::{LeaseView, Seat};
+use std::collections::BTreeMap;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Membership {
+    view: Option<LeaseView>,
+    /// The lease has lapsed, or the daemon has just started: nothing may be taken until everything is off.
+    dropping: bool,
+    capable: Option<bool>,
+    /// What the journal says of nodes that are out.
+    noted: BTreeMap<Pnn, String>,
+}
+
+impl Membership {
+    pub(super) fn session(&self) -> Option<Session> {
+        self.view.as_ref().and_then(|v| v.session)
+    }
+
+    pub(super) fn seat(&self, pnn: Pnn) -> Option<&Seat> {
+        self.view.as_ref()?.seats.iter().find(|(p, _)| *p == pnn).map(|(_, seat)| seat)
+    }
+
+    pub(super) fn dropping(&self) -> bool {
+        self.dropping
+    }
+}
+
+impl Node {
+    pub(super) fn on_lease(&mut self, view: LeaseView, cx: &mut Cx) {
+        let old = self.membership.view.replace(view.clone());
+        if view.lapses != old.as_ref().map_or(0, |v| v.lapses) {
+            self.lapsed(cx);
+        }
+        let leads = self.leader.leading();
+        if leads && (!view.leading || view.epoch != self.leader.epoch) {
+            self.lease_step_down("it leads no more by the lease protocol", cx);
+        }
+        if view.leading && !self.leader.leading() && self.may_lead() {
+            self.lease_lead(view.epoch, cx);
+        } else if !view.leading && view.epoch > self.leader.epoch && view.epoch.pnn != self.cfg.me {
+            self.lease_follow(view.epoch, cx);
+        }
+        if view.leading && old.is_none_or(|o| o.seats != view.seats) {
+            for (pnn, seat) in &view.seats {
+                if let Seat::Out(how) = seat {
+                    self.seat_vacated(*pnn, how, cx);
+                }
+            }
+            self.request_run_here("the members of the cluster changed".to_owned());
+        }
+    }
+
+    fn seat_vacated(&mut self, pnn: Pnn, how: &str, cx: &mut Cx) {
+        if self.membership.noted.insert(pnn, how.to_owned()).as_deref() != Some(how) {
+            cx.journal(Kind::Peer, None, format!("node {pnn} holds nothing: {how}"));
+        }
+    }
+
+    /// The lease has lapsed: the gate is shut already. Everything goes before anything else is heard.
+    fn lapsed(&mut self, cx: &mut Cx) {
+        self.membership.dropping = true;
+        if self.runstate > RunState::Init {
+            cx.log(Level::Error, "the lease has lapsed: dropping all public addresses");
+            self.drop_all_ips("the lease has lapsed", cx);
+        }
+        self.drop_progress(cx);
+    }
+
+    /// Called whenever an address may have gone.
+    pub(super) fn drop_progress(&mut self, cx: &mut Cx) {
+        if self.membership.dropping && self.runstate > RunState::Init && self.ips.idle_and_empty() {
+            self.membership.dropping = false;
+            cx.actions.push(Action::Lease(LeaseWish::Dropped));
+        }
+    }
+
+    pub(super) fn tell_capable(&mut self, yes: bool, cx: &mut Cx) {
+        if self.membership.capable != Some(yes) {
+            self.membership.capable = Some(yes);
+            cx.actions.push(Action::Lease(LeaseWish::Capable { yes }));
+        }
+    }
+
+    /// Whether a run may begin: every other node is joined and linked, or is known to hold nothing.
+    pub(super) fn accounted(&self) -> bool {
+        !self.cfg.leases
+            || self.peers.iter().all(|(pnn, peer)| match self.membership.seat(pnn) {
+                Some(Seat::Joined(_)) => peer.connected(),
+                Some(Seat::Out(_)) => true,
+                Some(Seat::Unheard) | None => false,
+            })
+    }
+
+    /// The session that a control to `to` is meant for.
+    pub(super) fn session_of(&self, to: Pnn) -> Option<Session> {
+        if to == self.cfg.me {
+            return self.membership.session();
+        }
+        match self.membership.seat(to) {
+            Some(Seat::Joined(session)) => Some(*session),
+            _ => None,
+        }
+    }
+
+    /// With leases, a control for another session than the present one is not for this life.
+    pub(super) fn refuses_session(&self, meant: Option<Session>) -> bool {
+        self.cfg.leases && (meant.is_none() || meant != self.membership.session())
+    }
+}
