@@ -12,6 +12,7 @@ pub mod command;
 pub mod control;
 pub mod explain;
 pub mod input;
+pub mod lease;
 pub mod model;
 pub mod msg;
 pub mod node;

@@ -3,4 +3,5 @@
 pub mod cluster;
 pub mod demo;
 pub mod lab;
+pub mod sim;
 pub mod vectors;

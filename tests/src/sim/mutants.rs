@@ -1,0 +1,91 @@
+//! One broken variant for each rule: the simulation must find a history in which it breaks.
+
+use super::setup::{LockChoice, Plan};
+
+/// A broken variant.
+#[derive(Clone, Copy)]
+pub struct Mutant {
+    /// Id of the rule in docs/leases.md.
+    pub rule: &'static str,
+    /// What is broken.
+    pub words: &'static str,
+    /// Breaks it.
+    pub apply: fn(&mut Plan),
+    /// Locks with which it shows.
+    pub locks: &'static [LockChoice],
+    /// The simulation does not catch it within the budget; why that is accepted.
+    pub survives: Option<&'static str>,
+}
+
+const FILE: &[LockChoice] = &[LockChoice::File];
+const HELPER: &[LockChoice] = &[LockChoice::Helper];
+const SHORT: &[LockChoice] = &[LockChoice::QuorumShort];
+const QUORUM: &[LockChoice] = &[LockChoice::Quorum, LockChoice::QuorumShort];
+const BOTH: &[LockChoice] = &[LockChoice::File, LockChoice::QuorumShort, LockChoice::Quorum];
+
+const fn m(
+    rule: &'static str,
+    words: &'static str,
+    locks: &'static [LockChoice],
+    apply: fn(&mut Plan),
+) -> Mutant {
+    Mutant { rule, words, apply, locks, survives: None }
+}
+
+/// All mutants.
+#[must_use]
+pub fn mutants() -> Vec<Mutant> {
+    vec![
+        m("D1", "margin 1.10 without slack", BOTH, |p| p.rules.d1_margin = false),
+        m("D2", "one clock only", BOTH, |p| p.world.two_clocks = false),
+        m("D3", "give before every node is accounted for", BOTH, |p| p.rules.d3_all_accounted = false),
+        m("D4", "W(T) for nodes that never joined", BOTH, |p| p.rules.d4_two_t = false),
+        m("D5", "any proof will do, also one begun before the wait ended", BOTH, |p| {
+            p.rules.d5_proof_after_wait = false;
+        }),
+        m("D6a", "the age of the recmaster's contact is not passed on", FILE, |p| {
+            p.rules.d6_proof_age = false
+        }),
+        m("D6b", "majority grants without end", FILE, |p| p.rules.d6_cap = false),
+        m("D7", "acknowledge without leading", BOTH, |p| p.rules.d7_ack_only_leading = false),
+        m("D8", "a lapse does not end the session", BOTH, |p| p.rules.d8_lapse_latches = false),
+        m("D9", "the gate's time-out counts from its writing", BOTH, |p| p.world.anchored = false),
+        m("D10", "the gate knows no addresses", BOTH, |p| p.world.held_set = false),
+        m("d11a", "commands of any session are obeyed", BOTH, |p| p.rules.d11_session_on_commands = false),
+        m("d11b", "a guard speaks for any session", BOTH, |p| p.rules.d11_session_on_guard = false),
+        m("d12", "join without challenge", BOTH, |p| p.rules.d12_challenge = false),
+        m("d13", "an ended session may join again", BOTH, |p| p.rules.d13_ended_stays_ended = false),
+        m("d14", "grants count for the latest round", BOTH, |p| p.rules.d14_echo_round = false),
+        m("d15", "unnumbered takes and releases", BOTH, |p| p.rules.d15_numbers = false),
+        m("d16", "promise quorum rounded down", FILE, |p| p.rules.d16_promise_quorum = false),
+        m("d17a", "age of grants to this session only", BOTH, |p| p.rules.d17_age_any_session = false),
+        m("d17b", "never granted = infinitely old", BOTH, |p| p.rules.d17_age_at_most_uptime = false),
+        m("d18", "no silence after a start", BOTH, |p| p.rules.d18_start_silence = false),
+        m("d18+", "grants of young nodes count in a majority", BOTH, |p| p.rules.hushed_needs_all = false),
+        m("d19", "move on hearsay, grants to sessions not welcomed", BOTH, |p| {
+            p.rules.d19_move_on_challenge = false;
+            p.rules.d19_only_welcomed = false;
+        }),
+        m("d19b", "grants to sessions not welcomed", BOTH, |p| p.rules.d19_only_welcomed = false),
+        m("d19c", "grants in any epoch", BOTH, |p| p.rules.grants_end_with_epoch = false),
+        m("d19d", "promises are not kept", BOTH, |p| p.rules.promises_kept = false),
+        m("d20", "the epoch recorded in the lock is not read", FILE, |p| {
+            p.rules.d20_epoch_from_record = false
+        }),
+        m("d21", "a proof takes a lost lock again", FILE, |p| p.world.no_retake = false),
+        m("d23", "waits count from the question, not from knowing", FILE, |p| p.rules.d23_from_known = false),
+        m("d24", "own grants are not reported", SHORT, |p| p.rules.d24_own_grants = false),
+        m("d25", "the wait does not count from the join", QUORUM, |p| p.rules.d25_from_join = false),
+        m("d26", "leading has no end", BOTH, |p| p.rules.d26_lead_ends = false),
+        m("d27", "leading on a lease of the last epoch", BOTH, |p| p.rules.d27_proof_of_this_epoch = false),
+        m("helper", "no LockLossTime", HELPER, |p| p.rules.lock_loss_time = false),
+        m("release", "claims end when the release is sent", BOTH, |p| p.world.release_answered = false),
+        m("L1", "all grants are no contact", FILE, |p| p.rules.l1_all_granted = false),
+        m("L2", "ask peers only when the recmaster is silent", FILE, |p| p.rules.l2_by_time_left = false),
+        m("L3", "move on hearsay", BOTH, |p| p.rules.d19_move_on_challenge = false),
+        m("L4", "old beats are signs of life", BOTH, |p| p.rules.l4_numbered_beats = false),
+        m("L5", "a minority keeps the lock", FILE, |p| p.rules.l5_minority_lets_go = false),
+        m("L6", "promises outlive their epoch", BOTH, |p| p.rules.l6_promises_end = false),
+        m("L7", "wait from the promise, not from the last grant", BOTH, |p| p.rules.l7_ages = false),
+    ]
+}
