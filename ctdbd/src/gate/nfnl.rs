@@ -20,9 +20,8 @@ const BATCH_END: u16 = 0x11;
 const REQUEST: u16 = 1;
 const ACK: u16 = 4;
 const CREATE: u16 = 0x400;
+const APPEND: u16 = 0x800;
 const NESTED: u16 = 0x8000;
-/// Bytes of a message before its attributes: netlink's header and netfilter's.
-pub(super) const HEADERS: usize = 20;
 /// Room for a batch: a ruleset with 2 x 2000 addresses takes about 400 kB.
 const SEND_BUFFER: usize = 4 << 20;
 
@@ -124,10 +123,12 @@ impl Batch {
         Self { attrs, ops: Vec::new() }
     }
 
-    /// Adds a message. What `New…` names may exist already.
+    /// Adds a message. What `New…` names may exist already; a rule is a new one each time.
     pub(super) fn add(&mut self, op: Op, family: Family, fill: impl FnOnce(&mut Attrs)) {
         let create = match op {
-            Op::NewTable | Op::NewChain | Op::NewRule | Op::NewSet | Op::NewElements => CREATE,
+            Op::NewTable | Op::NewChain | Op::NewSet | Op::NewElements => CREATE,
+            // After the rules that the chain has.
+            Op::NewRule => CREATE | APPEND,
             Op::GetTable | Op::DelTable | Op::GetElements | Op::DelElements => 0,
         };
         self.ops.push((op, family));

@@ -33,6 +33,11 @@ const TYPE_IPV4: u32 = 7;
 const TYPE_IPV6: u32 = 8;
 const TYPE_MARK: u32 = 19;
 const TYPE_VERDICT: u32 = 0xffff_ff00;
+/// For nft, so that it shows marks as numbers of this machine: entry 0 (byte order of the key), 4 bytes, 1 (the host's).
+const HOST_ORDER: [u8; 6] = {
+    let [a, b, c, d] = 1_u32.to_ne_bytes();
+    [0, 4, a, b, c, d]
+};
 const NFPROTO_IPV4: u8 = 2;
 const NFPROTO_IPV6: u8 = 10;
 const ETHERTYPE_ARP: u16 = 0x0806;
@@ -289,6 +294,9 @@ fn set_head(a: &mut Attrs, name: &str, flags: u32, key_type: u32, key_len: u32) 
     a.be32(5, key_len);
     // Wanted by the kernel for references within a transaction; these go by name.
     a.be32(10, 1);
+    if key_type == TYPE_MARK {
+        a.put(13, &HOST_ORDER);
+    }
 }
 
 /// A set whose elements packets add, for a time.
