@@ -103,6 +103,8 @@ struct Shared {
     /// Why the tables are not as they should be.
     fault: Mutex<Option<String>>,
     repairs: AtomicU64,
+    /// Until when the gate is open, in nanoseconds after the gate began; 0: shut.
+    until: AtomicU64,
 }
 
 /// The gate of this network namespace. Dropping it leaves the tables, which shut by themselves; [`Gate::uninstall`] removes them.
@@ -115,8 +117,7 @@ pub struct Gate {
     egress: bool,
     lease_ms: AtomicU64,
     began: Instant,
-    /// Until when the gate is open, and when the tables were last looked at, in nanoseconds after `began`.
-    until: AtomicU64,
+    /// When the tables were last looked at, in nanoseconds after `began`.
     looked: AtomicU64,
 }
 
@@ -153,6 +154,7 @@ impl Gate {
             tables: Mutex::new(tables),
             fault: Mutex::default(),
             repairs: AtomicU64::new(0),
+            until: AtomicU64::new(0),
         });
         let gate = Self {
             ticker,
@@ -162,7 +164,6 @@ impl Gate {
             egress,
             lease_ms: AtomicU64::new(millis(config.lease_time)),
             began: Instant::now(),
-            until: AtomicU64::new(0),
             looked: AtomicU64::new(0),
         };
         let started = gate.prove().and_then(|()| Watch::start(shared, repaired).map_err(GateError::Thread));
@@ -214,7 +215,7 @@ impl Gate {
             match sent {
                 Sent::Taken => {
                     let open_for = self.steps(n);
-                    self.until.store(nanos((from + open_for).duration_since(self.began)), Ordering::Relaxed);
+                    self.shared.until.store(nanos((from + open_for).duration_since(self.began)), Ordering::Relaxed);
                     if !self.see("lease", LOOK_EVERY, LOOK_FOR) {
                         return Renewal::TablesGone;
                     }
@@ -223,7 +224,7 @@ impl Gate {
                 // A tick that the kernel found too old looks the same: try again if it may have been that.
                 Sent::Ignored if attempt == 0 || from.elapsed() >= SLOW => {}
                 Sent::Ignored => {
-                    self.until.store(0, Ordering::Relaxed);
+                    self.shared.until.store(0, Ordering::Relaxed);
                     return Renewal::NoLease;
                 }
                 Sent::Slow => {}
@@ -239,7 +240,7 @@ impl Gate {
 
     /// Shuts the gate at once. Says whether there was one to shut.
     pub fn close(&self) -> bool {
-        self.until.store(0, Ordering::Relaxed);
+        self.shared.until.store(0, Ordering::Relaxed);
         self.ticker.close().unwrap_or(false)
     }
 
@@ -271,7 +272,7 @@ impl Gate {
             rules.lease_time = config.lease_time;
         })?;
         self.lease_ms.store(millis(config.lease_time), Ordering::Relaxed);
-        self.until.store(0, Ordering::Relaxed);
+        self.shared.until.store(0, Ordering::Relaxed);
         Ok(())
     }
 
@@ -280,7 +281,7 @@ impl Gate {
         if let Some(why) = lock(&self.shared.fault).clone() {
             return GateState::Degraded(why);
         }
-        let until = Duration::from_nanos(self.until.load(Ordering::Relaxed));
+        let until = Duration::from_nanos(self.shared.until.load(Ordering::Relaxed));
         match until.saturating_sub(self.began.elapsed()) {
             Duration::ZERO => GateState::Shut,
             left => GateState::Open(left),
@@ -314,6 +315,14 @@ impl Gate {
 
     /// One tick: arm, read the clock, send, read the clock.
     fn tick(&self, left: &dyn Fn() -> Duration, choose: impl FnOnce(Duration) -> Option<Mark>) -> Sent {
+        let sent = self.try_tick(left, choose);
+        if matches!(sent, Sent::Gone) {
+            self.shared.until.store(0, Ordering::Relaxed);
+        }
+        sent
+    }
+
+    fn try_tick(&self, left: &dyn Fn() -> Duration, choose: impl FnOnce(Duration) -> Option<Mark>) -> Sent {
         match self.ticker.send(Mark::Arm) {
             Ok(true) => {}
             // Arming works in any state: the table is gone, or `lo` is down.

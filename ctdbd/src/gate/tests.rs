@@ -199,7 +199,7 @@ fn tables_that_others_flush_come_back_shut() {
             let back = woken.recv_timeout(PATIENCE).unwrap();
             report(&format!("measured: flushed tables stood again after {:?}", back - flushed));
             assert!(!wire.echo(PUBLIC4[0]), "put back shut");
-            assert_eq!(tables_there(), 3);
+            assert_eq!((gate.state(), tables_there()), (GateState::Shut, 3));
             assert_eq!(gate.renew(&lease(60_000)), Renewal::NoLease);
             assert_eq!(gate.repairs(), round);
         }

@@ -125,22 +125,19 @@ impl Watcher {
     }
 
     fn mend(&mut self) {
-        let tables = lock(&self.shared.tables);
-        let result = tables.restore();
-        drop(tables);
-        let mut fault = lock(&self.shared.fault);
+        // Before the tables stand again: from then on the gate may be opened, and is as open as its ticks say.
+        self.shared.until.store(0, Ordering::Relaxed);
+        let result = lock(&self.shared.tables).restore();
         self.broken = result.is_err();
-        match result {
-            Ok(()) => {
-                *fault = None;
-                drop(fault);
-                self.shared.repairs.fetch_add(1, Ordering::Relaxed);
-                (self.repaired)();
-            }
-            Err(e) => {
-                tracing::error!("the gate's tables were changed and cannot be put back: {e}");
-                *fault = Some(e.to_string());
-            }
+        let fault = result.err().map(|e| e.to_string());
+        if let Some(why) = &fault {
+            tracing::error!("the nftables tables {TABLE} were changed and cannot be put back: {why}");
+        }
+        let mended = fault.is_none();
+        *lock(&self.shared.fault) = fault;
+        if mended {
+            self.shared.repairs.fetch_add(1, Ordering::Relaxed);
+            (self.repaired)();
         }
     }
 }

@@ -16,7 +16,7 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
-pub use change::OnIface;
+pub use change::{OnIface, lifetime_for};
 pub use error::NetifError;
 pub use query::Hardware;
 pub use watch::{Change, Update, Watch};

@@ -1,5 +1,7 @@
 //! On real interfaces, each test in a network namespace of its own.
 
+mod lifetimes;
+
 use super::mirror::Mirror;
 use super::{Change, Netif, NetifError, OnIface, Update, Watch};
 use crate::testns::{delete_link, in_own_network, report, set_link, veth};
