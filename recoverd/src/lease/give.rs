@@ -30,7 +30,7 @@ pub enum WaitReason {
         /// How long until the lease of a silent one is surely over, in microseconds, if that is known.
         for_another: Option<Micros>,
     },
-    /// The taker has not joined.
+    /// The taker has not joined, or has no lease yet.
     NotJoined {
         /// The taker.
         pnn: Pnn,
@@ -88,6 +88,9 @@ impl Lease {
     pub(super) fn give(&mut self, addr: IpAddr, to: Pnn, now: Clocks) {
         let session = self.session_of(to);
         let may = match session {
+            Some(_) if !self.has_lease(to, now) && self.rules.take_needs_lease => {
+                Err(WaitReason::NotJoined { pnn: to })
+            }
             None => Err(WaitReason::NotJoined { pnn: to }),
             Some(s) => self.may_give_to(addr, Some((to, s)), now),
         };
@@ -102,6 +105,15 @@ impl Lease {
             (Err(why), ..) => self.out.push(LeaseAction::Denied { addr, why }),
             (Ok(()), ..) => self.out.push(LeaseAction::Denied { addr, why: WaitReason::NotLeading }),
         }
+    }
+
+    /// Whether that node was acknowledged in this epoch: before, it would refuse a take.
+    fn has_lease(&self, pnn: Pnn, now: Clocks) -> bool {
+        if pnn == self.me {
+            return self.may_serve(now);
+        }
+        let seat = self.lead.as_ref().and_then(|l| l.seats.get(&pnn));
+        matches!(seat, Some(Seat::Joined(j)) if j.acked.is_some())
     }
 
     pub(super) fn reclaim(&mut self, addr: IpAddr, from: Pnn, now: Clocks) {
@@ -128,9 +140,16 @@ impl Lease {
         }
     }
 
-    /// Whether a holder obeys this command: of its epoch, for its session, and newer than the last for that address.
+    /// Whether a holder obeys this command: of its epoch, for its session, newer than the last for that address; a take only
+    /// while its lease is alive.
+    ///
+    /// A session that never had a lease cannot lapse. If it took addresses, was frozen, evicted, and woke up, it would carry
+    /// them into the next epoch as its own.
     #[must_use]
-    pub fn accepts(&self, c: &Command) -> bool {
+    pub fn accepts(&self, c: &Command, now: Clocks) -> bool {
+        if c.take && !self.may_serve(now) && self.rules.take_needs_lease {
+            return false;
+        }
         let session = match self.hold.session {
             None => false,
             Some(s) => s == c.session || !self.rules.d11_session_on_commands,
@@ -146,8 +165,8 @@ impl Lease {
     }
 
     /// Holder: obeys or ignores. The address belongs to this session from here on, not from the end of the scripts.
-    pub(super) fn commanded(&mut self, command: Command, _now: Clocks) {
-        if !self.accepts(&command) {
+    pub(super) fn commanded(&mut self, command: Command, now: Clocks) {
+        if !self.accepts(&command, now) {
             return;
         }
         self.hold.numbers.insert(command.addr, command.number);

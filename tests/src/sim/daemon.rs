@@ -56,14 +56,16 @@ pub(super) enum Event {
         session: Option<Session>,
     },
     Ask {
-        node: usize,
         who: Holding,
         question: Question,
     },
     Acquire {
         who: Holding,
-        life: u32,
-        known: bool,
+    },
+    /// The store, or the helper, tells the daemon of this taking.
+    Answer {
+        who: Holding,
+        input: LeaseInput,
     },
     FreeLock {
         who: Holding,
@@ -102,8 +104,13 @@ impl Sim {
             Event::Drop { node, life } => self.drop_done(node, life),
             Event::Script { node, boots, life, command } => self.script_ends(node, boots, life, command),
             Event::GuardActs { node, boots, session } => self.guard_acts(node, boots, session),
-            Event::Ask { node, who, question } => self.store_answers(node, who, question),
-            Event::Acquire { who, life, known } => self.acquired(who, life, known),
+            Event::Ask { who, question } => self.store_answers(who.0, who, question),
+            Event::Acquire { who } => self.acquired(who),
+            Event::Answer { who, input } => {
+                if self.nodes[who.0].taking == Some(who.1) {
+                    self.feed(who.0, Inbound::Lease(input));
+                }
+            }
             Event::FreeLock { who } => {
                 if self.store.holds(who) {
                     self.store.holder = None;
@@ -351,7 +358,6 @@ impl Sim {
 
     /// A script ends, perhaps long after the session or the daemon that began it.
     fn script_ends(&mut self, i: usize, boots: u32, life: u32, c: Command) {
-        let world = self.plan.world;
         let n = &mut self.nodes[i];
         if n.boots != boots {
             return;
@@ -359,7 +365,8 @@ impl Sim {
         let bit = 1 << index(c.addr);
         if c.take {
             n.kernel.configured |= bit;
-        } else {
+        } else if n.lease.as_ref().is_none_or(|l| !l.newer_than(&c)) {
+            // The upper layer looks at the kernel and repairs; here a late release just does no harm.
             n.kernel.configured &= !bit;
         }
         let alive = n.life == life && !n.paused;
@@ -376,7 +383,6 @@ impl Sim {
             self.transmit(i, recmaster, Datagram::Taken(c));
         } else {
             self.nodes[i].kernel.held &= !bit;
-            let _ = world;
             self.feed(i, Inbound::Lease(LeaseInput::LetGo { addr: c.addr }));
             self.transmit(i, recmaster, Datagram::Released(c));
         }
@@ -402,14 +408,22 @@ impl Sim {
 
     pub(super) fn order_lock(&mut self, i: usize, order: LockOrder) {
         let world = self.plan.world;
-        let held = self.store.holder.filter(|(n, _)| *n == i);
+        // The taking that this daemon believes in; the store may have lost it.
+        let taking = self.nodes[i].taking.map(|gen_no| (i, gen_no));
+        let held = taking.filter(|who| self.store.holds(*who));
         match order {
             LockOrder::Queue => {
+                // A daemon that queues anew closes its old descriptor, or ends its old helper.
+                if held.is_some() {
+                    self.store.holder = None;
+                }
+                self.nodes[i].taking = None;
                 self.store.queue.insert(i);
                 self.hand_over();
             }
             LockOrder::Leave => {
                 self.store.queue.remove(&i);
+                self.nodes[i].taking = None;
                 if let Some(who) = held {
                     let d = self.p.range(100, 2000);
                     self.later(d, Event::FreeLock { who });
@@ -417,29 +431,23 @@ impl Sim {
             }
             LockOrder::Prove { at } => {
                 let helper = self.plan.lock == LockChoice::Helper;
-                let who = held.unwrap_or((i, 0));
+                let Some(who) = taking else { return };
                 if helper {
                     // Alive counts as proof, until the helper notices.
-                    let unnoticed =
-                        self.store.unnoticed.is_some_and(|((n, _), end)| n == i && self.now < end);
-                    let input = if held.is_some() || unnoticed {
-                        LeaseInput::LockProved { asked_at: at }
-                    } else {
-                        LeaseInput::LockLost
-                    };
-                    let life = self.nodes[i].life;
+                    let (life, input) = (self.nodes[i].life, LeaseInput::LockProved { asked_at: at });
                     self.later(100, Event::Feed { node: i, life, input });
                     return;
                 }
                 if !world.no_retake && self.store.holder.is_none() {
-                    self.store.takings += 1;
-                    self.store.holder = Some((i, self.store.takings));
+                    self.store.holder = Some(who);
+                    self.store.queue.remove(&i);
                 }
                 self.ask_store(i, who, Question::Prove(at));
             }
             LockOrder::Record(record) => {
-                let who = held.unwrap_or((i, 0));
-                self.ask_store(i, who, Question::Record(record));
+                if let Some(who) = taking {
+                    self.ask_store(i, who, Question::Record(record));
+                }
             }
         }
     }
@@ -452,13 +460,11 @@ impl Sim {
 
     fn ask_store(&mut self, i: usize, who: Holding, question: Question) {
         let d = self.store_delay(i);
-        self.later(d, Event::Ask { node: i, who, question });
+        self.later(d, Event::Ask { who, question });
     }
 
     fn store_answers(&mut self, i: usize, who: Holding, question: Question) {
-        let world = self.plan.world;
-        let mine =
-            self.store.holds(who) || (!world.no_retake && self.store.holder.is_some_and(|(n, _)| n == i));
+        let mine = self.store.holds(who);
         let input = match question {
             Question::Prove(asked_at) if mine => LeaseInput::LockProved { asked_at },
             Question::Record(r) if mine || self.plan.lock == LockChoice::Helper => {
@@ -469,28 +475,21 @@ impl Sim {
             }
             _ => LeaseInput::LockLost,
         };
-        let life = self.nodes[i].life;
         let d = self.store_delay(i);
-        self.later(d, Event::Feed { node: i, life, input });
+        self.later(d, Event::Answer { who, input });
     }
 
     pub(super) fn hand_over(&mut self) {
         let p = &mut self.p;
         let Some(who) = self.store.hand_over(|w| p.pick(w).copied()) else { return };
-        let life = self.nodes[who.0].life;
+        self.nodes[who.0].taking = Some(who.1);
         let d = self.store_delay(who.0);
-        self.later(d, Event::Acquire { who, life, known: true });
+        self.later(d, Event::Acquire { who });
     }
 
-    fn acquired(&mut self, who: Holding, life: u32, _known: bool) {
+    fn acquired(&mut self, who: Holding) {
         let (i, helper) = (who.0, self.plan.lock == LockChoice::Helper);
-        if self.nodes[i].life != life || self.nodes[i].lease.is_none() {
-            return;
-        }
-        if !self.store.holds(who) {
-            // Lost again before it was told: back into the queue.
-            self.store.queue.insert(i);
-            self.hand_over();
+        if self.nodes[i].taking != Some(who.1) {
             return;
         }
         let previous = if helper { None } else { self.store.record };

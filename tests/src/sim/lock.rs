@@ -17,8 +17,6 @@ pub(super) struct Store {
     pub(super) takings: u64,
     /// Each node is cut off from the store until then.
     pub(super) hangs_until: Vec<u64>,
-    /// Helper: a loss not noticed yet is noticed then.
-    pub(super) unnoticed: Option<(Holding, u64)>,
 }
 
 /// A question under way to the store.

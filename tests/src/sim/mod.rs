@@ -151,6 +151,7 @@ impl Sim {
                 guarding: false,
                 start_due: false,
                 session: None,
+                taking: None,
             })
             .collect();
         Self {

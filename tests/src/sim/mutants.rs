@@ -55,6 +55,7 @@ pub fn mutants() -> Vec<Mutant> {
         m("d11b", "a guard speaks for any session", BOTH, |p| p.rules.d11_session_on_guard = false),
         m("d12", "join without challenge", BOTH, |p| p.rules.d12_challenge = false),
         m("d13", "an ended session may join again", BOTH, |p| p.rules.d13_ended_stays_ended = false),
+        m("d13b", "a take is obeyed without a lease", BOTH, |p| p.rules.take_needs_lease = false),
         m("d14", "grants count for the latest round", BOTH, |p| p.rules.d14_echo_round = false),
         m("d15", "unnumbered takes and releases", BOTH, |p| p.rules.d15_numbers = false),
         m("d16", "promise quorum rounded down", FILE, |p| p.rules.d16_promise_quorum = false),

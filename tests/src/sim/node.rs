@@ -63,6 +63,8 @@ pub(super) struct Node {
     pub(super) guarding: bool,
     pub(super) start_due: bool,
     pub(super) session: Option<Session>,
+    /// The taking of the lock that the daemon waits for or believes in.
+    pub(super) taking: Option<u64>,
 }
 
 impl Node {

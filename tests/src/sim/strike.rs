@@ -188,6 +188,7 @@ impl Sim {
         n.parked = None;
         n.backlog.clear();
         n.start_due = true;
+        n.taking = None;
         self.store.queue.remove(&i);
         if let Some(who) = self.store.holder.filter(|(h, _)| *h == i) {
             let d = if self.p.percent(60) { 500 } else { self.p.range(500, 5 * self.frame.t) };
@@ -221,9 +222,7 @@ impl Sim {
         let Some(who) = self.store.holder.take() else { return };
         if self.plan.lock == LockChoice::Helper {
             let d = self.p.below(self.frame.loss_time);
-            self.store.unnoticed = Some((who, self.now + d));
-            let life = self.nodes[who.0].life;
-            self.later(d, Event::Feed { node: who.0, life, input: LeaseInput::LockLost });
+            self.later(d, Event::Answer { who, input: LeaseInput::LockLost });
         }
         self.hand_over();
     }
