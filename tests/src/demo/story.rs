@@ -40,6 +40,8 @@ pub(super) struct Story {
 const NODES: usize = 3;
 /// Two nodes that answer in turns within this time both serve the address.
 const IN_TURNS: Duration = Duration::from_secs(1);
+/// The kernels' events are stamped when the lab reads them: less than this says nothing.
+const NOTICED: Duration = Duration::from_millis(1);
 
 impl Story {
     /// Starts the daemons and waits until a client gets answers from all addresses.
@@ -97,8 +99,9 @@ impl Story {
             |c| Ok(c.lab.node(wrong).add_address(&iface, addr, 24)?),
             |holders, since| holders[&addr] == [node] && since.len() >= 2,
         )?;
-        self.screen.good(&format!("the daemon of node {wrong} took it down after {}", ms(seen.doubled)));
-        self.row("stray address put up by hand", "until it was removed", ms(seen.doubled), "");
+        self.screen
+            .good(&format!("the daemon of node {wrong} took it down after {}", ms(seen.until_last_event)));
+        self.row("stray address put up by hand", "until it was removed", ms(seen.until_last_event), "");
         self.show(wrong, &["timeline", "3"])
     }
 
@@ -253,7 +256,7 @@ impl Story {
             self.dual_answers += 1;
             self.screen.bad(&format!("two nodes answered in turns for {}", list(&both)));
         }
-        if !seen.doubled.is_zero() {
+        if seen.doubled >= NOTICED {
             self.screen.bad(&format!("on two nodes' interfaces at once for {}", ms(seen.doubled)));
         }
         Ok(seen)
