@@ -178,7 +178,7 @@ impl Client {
             let name = self.lock.endpoints[self.at].clone();
             let tried = timeout(self.limit, async {
                 let channel = self.channel().await?;
-                call(channel).await.map_err(|s| format!("{} ({})", s.message(), s.code()))
+                call(channel).await.map_err(|status| refusal(&status))
             });
             let why = match tried.await {
                 Ok(Ok(answer)) => return Ok(answer.into_inner()),
@@ -245,9 +245,17 @@ fn seconds(ttl: i64) -> Duration {
     Duration::from_secs(u64::try_from(ttl).unwrap_or(0))
 }
 
+/// What etcd answered, or why it could not.
+fn refusal(status: &Status) -> String {
+    with_causes(status.message().to_owned(), status)
+}
+
 /// An error with its causes: tonic's own text is only "transport error".
 fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
+    with_causes(error.to_string(), error)
+}
+
+fn with_causes(mut text: String, error: &dyn std::error::Error) -> String {
     let mut source = error.source();
     while let Some(cause) = source {
         text = format!("{text}: {cause}");

@@ -19,6 +19,7 @@ use super::wishes::Desk;
 use super::{LockEvent, LockRecord, Ticket};
 use client::{Claim, Client};
 use recoverd::model::Mono;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -33,13 +34,17 @@ const RETRY_HELD: Duration = Duration::from_millis(100);
 /// Who waits looks that often whether the watch is still worth something.
 const LOOK: Duration = Duration::from_secs(2);
 
+/// Of one outage, no more errors than this are reported.
+const MOST_SAID: usize = 8;
+
 /// The part of the lease, in percent, for which we take the key to be ours after its last renewal was *sent*.
 const KEEP: u32 = 80;
 
 /// Starts the worker's task.
 pub(super) fn spawn(lock: EtcdLock, desk: Arc<Desk>, events: mpsc::Sender<LockEvent>) {
     let ttl = lock.ttl;
-    let worker = Worker { client: Client::new(lock, ttl / 6), desk, events, stale: None, said: None };
+    let worker =
+        Worker { client: Client::new(lock, ttl / 6), desk, events, stale: None, said: BTreeSet::new() };
     tokio::spawn(worker.run());
 }
 
@@ -49,8 +54,8 @@ struct Worker {
     events: mpsc::Sender<LockEvent>,
     /// A lease of ours that may still be there and is not to count any more.
     stale: Option<i64>,
-    /// The error that was reported last.
-    said: Option<String>,
+    /// The errors that were reported since etcd last answered: the members may fail in different ways by turns.
+    said: BTreeSet<String>,
 }
 
 /// The lock, held.
@@ -93,7 +98,7 @@ impl Worker {
             };
             match taken {
                 Ok((held, record, latency)) => {
-                    self.said = None;
+                    self.said.clear();
                     self.send(LockEvent::Acquired { ticket, record, latency, waited: since.elapsed() }).await;
                     self.hold(held).await;
                 }
@@ -120,7 +125,7 @@ impl Worker {
                 self.stale = None;
             }
             if let (Some(_), revision) = self.client.read().await? {
-                self.said = None;
+                self.said.clear();
                 self.wait_deleted(revision + 1).await?;
             }
             let renewed = Instant::now();
@@ -223,7 +228,7 @@ impl Worker {
         match self.client.keep_alive(held.lease).await.map_err(Unproven::Unknown)? {
             Some(ttl) => {
                 (held.renewed, held.ttl) = (sent, ttl);
-                self.said = None;
+                self.said.clear();
                 Ok(())
             }
             None => Err(Unproven::Lost("etcd has ended our lease".to_owned())),
@@ -265,8 +270,7 @@ impl Worker {
 
     async fn failed(&mut self, text: String) {
         let text = format!("{text}; check the members and the network to them; tried again all the time");
-        if self.said.as_ref() != Some(&text) {
-            self.said = Some(text.clone());
+        if self.said.len() < MOST_SAID && self.said.insert(text.clone()) {
             self.send(LockEvent::Error { text }).await;
         }
     }

@@ -17,7 +17,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 fn record(number: u64) -> LockRecord {
     let epoch = Epoch { number, pnn: Pnn(2) };
-    LockRecord { epoch, session: Session(0xfeed), host: "node2".to_owned() }
+    let fields = serde_json::json!({ "epoch": epoch, "session": Session(0xfeed), "host": "node2" });
+    serde_json::from_value(fields).unwrap()
 }
 
 /// A handle with its events.

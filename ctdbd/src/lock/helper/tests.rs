@@ -115,7 +115,9 @@ async fn zero_is_held_after_the_loss_time_until_release() {
     assert_eq!(node.acquired().await, ticket);
     assert!(start.elapsed() >= LOSS_TIME, "{:?}", start.elapsed());
     let epoch = Epoch { number: 3, pnn: Pnn(0) };
-    node.handle.record(LockRecord { epoch, session: Session(1), host: String::new() });
+    let fields = serde_json::json!({ "epoch": epoch, "session": Session(1), "host": "node0" });
+    let record: LockRecord = serde_json::from_value(fields).unwrap();
+    node.handle.record(record);
     node.proved(1).await;
     node.proved(2).await;
     let pid = last_pid(&dir.path().join("pids"));

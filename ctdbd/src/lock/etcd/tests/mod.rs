@@ -20,7 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 fn record(number: u64) -> LockRecord {
     let epoch = Epoch { number, pnn: Pnn(2) };
-    LockRecord { epoch, session: Session(0xfeed), host: "node2".to_owned() }
+    let fields = serde_json::json!({ "epoch": epoch, "session": Session(0xfeed), "host": "node2" });
+    serde_json::from_value(fields).unwrap()
 }
 
 struct Node {
@@ -70,7 +71,9 @@ impl Node {
         for _ in 0..50 {
             self.handle.prove(Mono(at));
             match timeout(PATIENCE / 50, self.event("Proved")).await {
-                Ok(LockEvent::Proved { asked_at, .. }) => return assert_eq!(asked_at, Mono(at)),
+                Ok(LockEvent::Proved { asked_at, .. }) if asked_at == Mono(at) => return,
+                // A late answer to a former question of this test.
+                Ok(LockEvent::Proved { asked_at, .. }) if asked_at < Mono(at) => {}
                 Ok(other) => panic!("wanted Proved, got {other:?}"),
                 Err(_) => {}
             }
@@ -339,8 +342,10 @@ async fn with_certificates_on_both_sides() {
     let bare = format!("etcd+tls:{}/reclock?ca={}", etcd.endpoints(), ca.display());
     let mut stranger = Node::on(&bare);
     stranger.handle.acquire();
-    let refused = timeout(PATIENCE, stranger.events.recv()).await.unwrap();
-    assert!(matches!(refused, Some(LockEvent::Error { .. })), "{refused:?}");
+    match timeout(PATIENCE, stranger.events.recv()).await.unwrap() {
+        Some(LockEvent::Error { text }) => report(&format!("without a certificate: {text}")),
+        other => panic!("wanted Error, got {other:?}"),
+    }
     let mut node = Node::on(&format!("{bare}&cert={}&key={}", cert.display(), key.display()));
     node.handle.acquire();
     node.acquired().await;
