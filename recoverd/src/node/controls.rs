@@ -19,7 +19,7 @@ pub(super) struct Controls {
     events: BTreeMap<u64, (Pnn, u64)>,
     /// A run has said `startipreallocate` and not yet `ipreallocated`.
     in_run: Option<RunId>,
-    run_started: Mono,
+    pub(super) run_started: Mono,
     run_finished: Mono,
     /// Length of the last run as this node saw it.
     pub(super) last_run: Option<(Mono, Mono)>,

@@ -41,6 +41,9 @@ pub(super) struct Leader {
     pub(super) first_run_done: bool,
     /// All addresses were dropped because there was no recmaster for too long.
     dropped: bool,
+    /// Without a lock: when our epoch was last moved above another's, and until when we do not claim.
+    moved: Option<Mono>,
+    quiet_until: Mono,
 }
 
 impl Leader {
@@ -56,6 +59,8 @@ impl Leader {
             recovered: false,
             first_run_done: false,
             dropped: false,
+            moved: None,
+            quiet_until: Mono(0),
         }
     }
 
@@ -168,6 +173,13 @@ impl Node {
             if self.leader.role != Role::Follower && self.cfg.leases {
                 // Epochs are the lease layer's business; it will say.
             } else if self.leader.role != Role::Follower && !leads {
+                let pause = self.tunables.election_timeout();
+                if !self.leader.holds_lock && self.leader.moved.is_some_and(|t| cx.now < t + pause) {
+                    // Somebody leads whom it sees and we do not: two would outbid each other without end.
+                    self.leader.quiet_until = cx.now + pause;
+                    return self.step_down(&format!("node {from} follows the higher epoch {epoch}"), cx);
+                }
+                self.leader.moved = Some(cx.now);
                 // It remembers an epoch that the lock does not: ours must be above it, or it refuses our controls.
                 cx.log(Level::Notice, format!("node {from} has seen epoch {epoch}, ours moves above it"));
                 self.abort_runs("a node has seen a higher epoch", cx);
@@ -285,6 +297,9 @@ impl Node {
     /// all peers are connected or were seen to go, or ElectionTimeout has passed.
     fn may_claim(&self, now: Mono) -> bool {
         let Some(since) = self.leader.none_since else { return false };
+        if now < self.leader.quiet_until {
+            return false;
+        }
         let all_heard =
             self.peers.iter().all(|(_, p)| if p.connected() { p.state.is_some() } else { p.known_before });
         if !all_heard && now < since + self.tunables.election_timeout() {
@@ -305,7 +320,7 @@ impl Node {
             .leader
             .none_since
             .filter(|_| !self.cfg.leases && !self.cfg.has_lock && self.may_lead())
-            .map(|since| since + self.tunables.election_timeout());
+            .map(|since| (since + self.tunables.election_timeout()).max(self.leader.quiet_until));
         [claim, self.drop_all_due()].into_iter().flatten().min()
     }
 }

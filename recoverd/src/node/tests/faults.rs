@@ -116,7 +116,7 @@ impl Cluster {
         let n = self.any_host();
         let other = self.any_host();
         let now = self.now;
-        match self.rng.below(24) {
+        match self.rng.below(26) {
             0 if self.hosts[n as usize].node.is_some() => {
                 self.note(|| format!("kill {n}"));
                 self.gone(n);
@@ -142,7 +142,7 @@ impl Cluster {
             }
             11 => self.lock_lost(),
             12 | 13 => self.by_hand(n),
-            14 => {
+            14 | 24 | 25 => {
                 let event = self.rng.pick(&EVENTS);
                 let bad = self.rng.pick(&[(30, 0), (0, 30), (100, 0), (0, 100), (0, 0)]);
                 let slow = self.rng.pick(&[MS(2), MS(300), MS(3000)]);

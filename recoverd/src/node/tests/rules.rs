@@ -1,6 +1,6 @@
 //! What must hold in every history, after every step.
 
-use super::cluster::{Cluster, Host, pair};
+use super::cluster::{Cluster, pair};
 use crate::action::{Entry, Kind};
 use crate::model::*;
 use crate::node::Node;
@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// After links, processes or the lock were disturbed, two nodes may not know of each other for so long.
-const CALM: Duration = Duration::from_secs(4);
+/// After links or processes were disturbed, two nodes may not know of each other for so long.
+const CALM: Duration = Duration::from_millis(500);
 /// An address may be in two places, or on an inactive node, for so long after the last trouble.
 const BOUND: Duration = Duration::from_secs(12);
 
@@ -25,7 +25,6 @@ pub(super) struct Rules {
     wrong: BTreeMap<(IpAddr, u32, u32), Mono>,
     /// The last run that moved something.
     pub(super) moved: Mono,
-    pub(super) touched: Mono,
     /// How often things happened that histories exist for, to see that they do.
     pub(super) seen: BTreeMap<&'static str, u64>,
 }
@@ -45,11 +44,10 @@ impl Rules {
         self.ops.remove(&n);
     }
 
-    pub(super) fn event(&mut self, n: u32, hosts: &[Host], op: u64, event: &Event) {
+    pub(super) fn event(&mut self, n: u32, c: &Cluster, op: u64, event: &Event) {
         assert!(self.ops.entry(n).or_default().insert(op), "node {n} used number {op} twice");
-        let host = &hosts[n as usize];
+        let host = &c.hosts[n as usize];
         if let Some(addr) = event.addr() {
-            self.touched = Mono(self.touched.0.max(1));
             let others = host.events.values().filter(|e| e.addr() == Some(addr)).count();
             assert_eq!(others, 0, "node {n} works twice on {addr}: {event}");
             assert!(
@@ -57,7 +55,8 @@ impl Rules {
                 "node {n} does not know {addr}"
             );
         }
-        if matches!(event, Event::TakeIp { .. }) {
+        if let Event::TakeIp { addr, .. } = event {
+            self.taken(n, *addr, c);
             let flags = host.node.as_ref().map(flags_of);
             assert!(!flags.unwrap_or_default().is_inactive(), "node {n} is inactive and begins {event}");
         }
@@ -75,7 +74,7 @@ impl Rules {
     }
 
     pub(super) fn leaders(&mut self, n: u32, node: Option<&Node>, life: u64) {
-        let Some(node) = node.filter(|x| x.status().leader == Some(Pnn(n))) else { return };
+        let Some(node) = node.filter(|x| x.leader.pnn() == Some(Pnn(n))) else { return };
         let who = self.leaders.entry(node.epoch()).or_insert((n, life));
         assert_eq!(*who, (n, life), "epoch {} had another recmaster", node.epoch());
     }
@@ -85,6 +84,16 @@ impl Rules {
     }
 
     pub(super) fn journal(&mut self, _n: u32, entry: &Entry, now: Mono) {
+        match entry.kind {
+            Kind::Repair => *self.seen.entry("repair").or_default() += 1,
+            Kind::Stray => *self.seen.entry("stray").or_default() += 1,
+            Kind::Leader if entry.text.contains("is recmaster") => {
+                let epochs = self.seen.entry("epoch").or_default();
+                *epochs += 1;
+                assert!(*epochs < 400, "the recmaster changes without end");
+            }
+            _ => {}
+        }
         if let (Kind::Run, Some(report)) = (entry.kind, &entry.report) {
             *self.seen.entry(if report.result.is_ok() { "run" } else { "bad run" }).or_default() += 1;
             if report.plan.as_ref().is_some_and(|p| !p.is_empty()) {
@@ -93,9 +102,10 @@ impl Rules {
         }
     }
 
-    /// An address arrives on a node. In a calm cluster it must be nowhere else.
-    pub(super) fn taken(&self, n: u32, addr: IpAddr, c: &Cluster) {
-        if c.now.since(self.disturbed) < CALM || !whole(c) {
+    /// An address is put on a node. If the run began when all knew each other, it must be nowhere else.
+    fn taken(&self, n: u32, addr: IpAddr, c: &Cluster) {
+        let run = c.hosts[n as usize].node.as_ref().map(|x| x.controls.run_started).unwrap_or_default();
+        if run < self.disturbed + CALM || !whole(c) {
             return;
         }
         for p in c.live().into_iter().filter(|p| *p != n) {
@@ -154,6 +164,5 @@ pub(super) fn whole(c: &Cluster) -> bool {
 }
 
 pub(super) fn flags_of(node: &Node) -> NodeFlags {
-    let status = node.status();
-    status.nodes.iter().find(|r| r.pnn == status.this_node).map(|r| r.flags).unwrap_or_default()
+    node.flags
 }

@@ -9,7 +9,9 @@ use std::time::Duration;
 impl Cluster {
     pub(super) fn run_event(&mut self, n: u32, op: u64, event: Event, timeout: Duration) {
         self.note(|| format!("{n} event {op}: {event}"));
-        self.rules.event(n, &self.hosts, op, &event);
+        let mut rules = std::mem::take(&mut self.rules);
+        rules.event(n, self, op, &event);
+        self.rules = rules;
         if event != Event::Monitor {
             let running = &self.hosts[n as usize].events;
             let monitors: Vec<u64> =
@@ -46,7 +48,6 @@ impl Cluster {
         };
         match event.clone() {
             Event::TakeIp { iface, addr, prefix } => {
-                self.rules.taken(n, addr, self);
                 self.kernel(n, |k| put(k, addr, &iface, prefix));
             }
             Event::ReleaseIp { iface, addr, .. } => {
