@@ -78,7 +78,11 @@ impl Lease {
         self.canvass.asked = now;
         self.canvass.would.clear();
         self.canvass.would.insert(self.me, self.young(now));
-        self.canvass.next = now.plus(self.times.t / 2 + self.stagger());
+        // Without chance the same four nodes can outvote each other in a circle for ever.
+        let spread =
+            self.canvass.id.wrapping_add(u64::from(self.me.0) << 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let pause = if self.canvass.id == 1 { 0 } else { (spread >> 33) % (self.times.t / 2) };
+        self.canvass.next = now.plus(self.times.t / 2 + self.stagger() + pause);
         let (id, list) = (self.canvass.id, self.lists.hash);
         self.send_all(&LeaseMsg::Canvass { id, list });
         self.count_would(now);

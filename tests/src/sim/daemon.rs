@@ -252,7 +252,7 @@ impl Sim {
             if self.plan.trace
                 && !matches!(
                     act,
-                    LeaseAction::GateUntil { .. } | LeaseAction::Send { .. } | LeaseAction::Denied { .. }
+                    LeaseAction::GateUntil { .. } | LeaseAction::Denied { .. }
                 )
             {
                 let text = format!("node {i} {act:?}");
@@ -365,14 +365,9 @@ impl Sim {
         let bit = 1 << index(c.addr);
         if c.take {
             n.kernel.configured |= bit;
-        } else if n.lease.as_ref().is_none_or(|l| !l.newer_than(&c)) {
-            // The upper layer looks at the kernel and repairs; here a late release just does no harm.
-            n.kernel.configured &= !bit;
         }
         let alive = n.life == life && !n.paused;
-        let Some(lease) = n.lease.as_ref().filter(|l| alive && l.session() == Some(c.session)) else {
-            return;
-        };
+        let Some(lease) = n.lease.as_ref().filter(|l| alive && l.session() == Some(c.session)) else { return };
         // A newer command for the address overtook this one: its end says nothing.
         let newest = !lease.newer_than(&c);
         if !newest || lease.epoch() != c.epoch && c.take {
@@ -382,7 +377,9 @@ impl Sim {
         if c.take {
             self.transmit(i, recmaster, Datagram::Taken(c));
         } else {
+            // Late releases do no harm here: the upper layer looks at the kernel and repairs what they broke.
             self.nodes[i].kernel.held &= !bit;
+            self.nodes[i].kernel.configured &= !bit;
             self.feed(i, Inbound::Lease(LeaseInput::LetGo { addr: c.addr }));
             self.transmit(i, recmaster, Datagram::Released(c));
         }
