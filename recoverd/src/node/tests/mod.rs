@@ -1,5 +1,6 @@
 //! Tests of the node machine: whole clusters in memory. `stories` has one story each, on a kind cluster (`world`); `histories` has
-//! random ones on an unkind cluster (`cluster`, `services`, `faults`), with `rules` that hold always.
+//! random ones on an unkind cluster (`cluster`, `steps`, `services`, `faults`), with `rules` that hold always;
+//! `orders` has what they found, on one machine (`bench`).
 
 mod bench;
 mod cluster;
@@ -9,5 +10,6 @@ mod orders;
 mod rng;
 mod rules;
 mod services;
+mod steps;
 mod stories;
 mod world;
