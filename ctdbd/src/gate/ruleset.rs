@@ -29,6 +29,7 @@ const FLAG_PERSIST: u32 = 4;
 const SET_MAP: u32 = 8;
 const SET_TIMEOUT: u32 = 0x10;
 const SET_EVAL: u32 = 0x20;
+const TYPE_INTEGER: u32 = 4;
 const TYPE_IPV4: u32 = 7;
 const TYPE_IPV6: u32 = 8;
 const TYPE_MARK: u32 = 19;
@@ -163,15 +164,13 @@ impl Ruleset {
     }
 
     fn addresses(&self, batch: &mut Batch, family: Family) {
-        for what in ["public", "held"] {
-            batch.add(Op::NewSet, family, |a| set_head(a, &format!("{what}4"), 0, TYPE_IPV4, 4));
-            if family != Family::Arp {
-                batch.add(Op::NewSet, family, |a| set_head(a, &format!("{what}6"), 0, TYPE_IPV6, 16));
+        for (what, members) in [("public", &self.public), ("held", &self.held)] {
+            for key in keys(family) {
+                batch.add(Op::NewSet, family, |a| key.set(a, what));
             }
+            let list: Vec<IpAddr> = members.iter().copied().collect();
+            elements(batch, Op::NewElements, family, what, &list);
         }
-        let list = |set: &BTreeSet<IpAddr>| set.iter().copied().collect::<Vec<_>>();
-        elements(batch, Op::NewElements, family, "public", &list(&self.public));
-        elements(batch, Op::NewElements, family, "held", &list(&self.held));
     }
 
     fn inet(&self, batch: &mut Batch) {
@@ -192,12 +191,12 @@ impl Ruleset {
             for kind in [NEIGHBOUR_SOLICITATION, NEIGHBOUR_ADVERTISEMENT] {
                 let discovery =
                     || Rule::new().meta(Meta::Nfproto).is(&[NFPROTO_IPV6]).neighbour_discovery(kind);
-                pass_if_held(batch, family, chain, 6, discovery);
+                pass_if_held(batch, family, chain, Key::Target, discovery);
             }
             let ip = || Rule::new().meta(Meta::Nfproto).is(&[NFPROTO_IPV4]).payload(Base::Network, at4, 4);
-            pass_if_held(batch, family, chain, 4, ip);
+            pass_if_held(batch, family, chain, Key::Four, ip);
             let ip6 = || Rule::new().meta(Meta::Nfproto).is(&[NFPROTO_IPV6]).payload(Base::Network, at6, 16);
-            pass_if_held(batch, family, chain, 6, ip6);
+            pass_if_held(batch, family, chain, Key::Six, ip6);
         }
     }
 
@@ -206,9 +205,9 @@ impl Ruleset {
         base_chain(batch, family, "in", 0, -450, &[]);
         let tick = Rule::new().meta(Meta::Iif).is(&LO.to_ne_bytes()).meta(Meta::Mark).verdict_map("tick");
         rule(batch, family, "in", tick);
-        pass_if_held(batch, family, "in", 4, || Rule::new().payload(Base::Network, 24, 4));
+        pass_if_held(batch, family, "in", Key::Four, || Rule::new().payload(Base::Network, 24, 4));
         base_chain(batch, family, "out", 1, -450, &[]);
-        pass_if_held(batch, family, "out", 4, || Rule::new().payload(Base::Network, 14, 4));
+        pass_if_held(batch, family, "out", Key::Four, || Rule::new().payload(Base::Network, 14, 4));
     }
 
     fn netdev(&self, batch: &mut Batch) {
@@ -223,13 +222,72 @@ impl Ruleset {
             return;
         }
         base_chain(batch, family, "out", 1, 0, &interfaces);
-        pass_if_held(batch, family, "out", 4, || arp().payload(Base::Network, 14, 4));
+        pass_if_held(batch, family, "out", Key::Four, || arp().payload(Base::Network, 14, 4));
         let advertisement = || {
             let ip6 = Rule::new().meta(Meta::Protocol).is(&ETHERTYPE_IPV6.to_be_bytes());
             ip6.neighbour_discovery(NEIGHBOUR_ADVERTISEMENT)
         };
-        pass_if_held(batch, family, "out", 6, advertisement);
+        pass_if_held(batch, family, "out", Key::Target, advertisement);
     }
+}
+
+/// By what a set of addresses is looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Key {
+    /// An IPv4 address of the packet.
+    Four,
+    /// An IPv6 address of the packet.
+    Six,
+    /// The IPv6 address that a neighbour discovery is about. The kernel would take the set of [`Key::Six`]; nft 1.0.6 could not read
+    /// such a ruleset back, because it has no name for that field.
+    Target,
+}
+
+/// The keys that a family's rules use.
+fn keys(family: Family) -> &'static [Key] {
+    match family {
+        Family::Inet => &[Key::Four, Key::Six, Key::Target],
+        Family::Arp => &[Key::Four],
+        Family::Netdev => &[Key::Four, Key::Target],
+    }
+}
+
+impl Key {
+    fn name(self, what: &str) -> String {
+        let suffix = match self {
+            Self::Four => "4",
+            Self::Six => "6",
+            Self::Target => "_nd6",
+        };
+        format!("{what}{suffix}")
+    }
+
+    /// The attributes of a set of that key.
+    fn set(self, a: &mut Attrs, what: &str) {
+        let name = self.name(what);
+        match self {
+            Self::Four => set_head(a, &name, 0, TYPE_IPV4, 4),
+            Self::Six => set_head(a, &name, 0, TYPE_IPV6, 16),
+            Self::Target => {
+                set_head(a, &name, 0, TYPE_INTEGER, 16);
+                a.put(13, &typeof_target());
+            }
+        }
+    }
+}
+
+/// For nft: `typeof @th,64,128`, in its own notation of type, length, value, as nft 1.0.6 writes it.
+fn typeof_target() -> Vec<u8> {
+    let entry = |kind: u8, value: &[u8]| {
+        let len = u8::try_from(value.len()).unwrap_or(u8::MAX);
+        [&[kind, len], value].concat()
+    };
+    let number = |kind, value: u32| entry(kind, &value.to_ne_bytes());
+    // No known protocol, transport header, offset and length in bits.
+    let payload = [number(0, 0), number(1, 0), number(2, 3), number(3, 64), number(4, 128)].concat();
+    let expression = [number(0, 7), entry(1, &payload)].concat();
+    // Byte order of the key: the network's.
+    [number(0, 2), entry(3, &expression)].concat()
 }
 
 impl Rule {
@@ -250,10 +308,10 @@ pub(super) fn steps(lease_time: Duration, n: u8) -> Duration {
 }
 
 /// Two rules about the address that `load` loads: it passes when held and the lease lives; a public one does not pass otherwise.
-fn pass_if_held(batch: &mut Batch, family: Family, chain: &str, version: u8, load: impl Fn() -> Rule) {
-    let held = load().in_set(&format!("held{version}")).zero().in_set("lease");
+fn pass_if_held(batch: &mut Batch, family: Family, chain: &str, key: Key, load: impl Fn() -> Rule) {
+    let held = load().in_set(&key.name("held")).zero().in_set("lease");
     rule(batch, family, chain, held.verdict(Verdict::Accept));
-    rule(batch, family, chain, load().in_set(&format!("public{version}")).verdict(Verdict::Drop));
+    rule(batch, family, chain, load().in_set(&key.name("public")).verdict(Verdict::Drop));
 }
 
 fn rule(batch: &mut Batch, family: Family, chain: &str, rule: Rule) {
@@ -299,23 +357,27 @@ fn set_head(a: &mut Attrs, name: &str, flags: u32, key_type: u32, key_len: u32) 
     }
 }
 
+/// Room in a timed set. It has one key; but elements that ran out count until the kernel's next sweep, once a second, and each beat
+/// leaves one in `arm`. A full set takes no ticks any more.
+const TIMED_SET_SIZE: u32 = 1024;
+
 /// A set whose elements packets add, for a time.
 fn timed_set(batch: &mut Batch, family: Family, name: &str, timeout_ms: u64) {
     batch.add(Op::NewSet, family, |a| {
         set_head(a, name, SET_TIMEOUT | SET_EVAL, TYPE_MARK, 4);
-        a.nest(9, |description| description.be32(1, 16));
+        a.nest(9, |description| description.be32(1, TIMED_SET_SIZE));
         a.be64(11, timeout_ms);
     });
 }
 
-/// Elements into or out of the pair of sets `<what>4` and `<what>6`, as far as the family has them.
+/// Elements into or out of the sets of public or of held addresses, as far as the family has them.
 fn elements(batch: &mut Batch, op: Op, family: Family, what: &str, addresses: &[IpAddr]) {
-    let (four, six): (Vec<&IpAddr>, Vec<&IpAddr>) = addresses.iter().partition(|a| a.is_ipv4());
-    for (version, list) in [(4, four), (6, if family == Family::Arp { Vec::new() } else { six })] {
+    for key in keys(family) {
+        let list: Vec<&IpAddr> = addresses.iter().filter(|a| a.is_ipv4() == (*key == Key::Four)).collect();
         for part in list.chunks(ELEMENTS_PER_MESSAGE) {
             batch.add(op, family, |a| {
                 a.text(1, TABLE);
-                a.text(2, &format!("{what}{version}"));
+                a.text(2, &key.name(what));
                 a.nest(3, |elements| {
                     for address in part {
                         match address {

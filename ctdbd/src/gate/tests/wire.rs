@@ -7,6 +7,8 @@ use etherparse::{ArpHardwareId, ArpOperation, ArpPacket, EtherType, Icmpv4Type, 
 use etherparse::{IcmpEchoHeader, PacketBuilder};
 use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::unistd::Pid;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
@@ -70,6 +72,10 @@ pub(super) const ALL: [Stimulus; 13] = [
 impl Wire {
     /// `pub` with the node's and the public addresses, `far` with none; `lo` up.
     pub(super) async fn up() -> Self {
+        // Frames keep their order on one CPU.
+        let mut one = CpuSet::new();
+        one.set(0).unwrap();
+        sched_setaffinity(Pid::from_raw(0), &one).unwrap();
         set_link("lo", true).await;
         veth("pub", "far").await;
         let (connection, handle, _) = rtnetlink::new_connection().unwrap();
