@@ -161,7 +161,7 @@ impl Lease {
     /// Whether a newer command for the same address was obeyed since this one: its end says nothing any more.
     #[must_use]
     pub fn newer_than(&self, c: &Command) -> bool {
-        c.epoch == self.epoch && self.hold.numbers.get(&c.addr).is_some_and(|n| *n > c.number)
+        self.hold.numbers.get(&c.addr).is_some_and(|n| (self.epoch, *n) > (c.epoch, c.number))
     }
 
     /// Holder: obeys or ignores. The address belongs to this session from here on, not from the end of the scripts.

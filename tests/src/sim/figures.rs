@@ -41,15 +41,18 @@ fn one(recmaster: bool, lock: LockChoice, seed: u64) -> Option<f64> {
     let role = if recmaster { Role::Leader } else { Role::Holder };
     let mut sim = Sim::new(Plan::new(seed, lock, Some(0)), frame, p, Vec::new());
     sim.set_up();
-    let mut lost = None;
     let mut frozen = false;
     while let Some(Reverse((now, _, Slot(event)))) = sim.queue.pop() {
         if now > at && !frozen {
             frozen = true;
             sim.now = at;
             let victim = sim.choose(role);
-            lost = Some(sim.nodes[victim].serving(at, sim.plan.world)).filter(|s| *s != 0);
-            lost?;
+            if (victim == sim.choose(Role::Leader)) != recmaster {
+                return None;
+            }
+            if sim.nodes[victim].serving(at, sim.plan.world) == 0 {
+                return None;
+            }
             sim.pause(victim, 100 * t, false);
         }
         sim.now = now;

@@ -106,7 +106,7 @@ impl Frame {
         let quiet = p.percent(if directed { 60 } else { 25 });
         let style = p.below(4);
         let slew = p.percent(40);
-        let mut one = |p: &mut Prng| {
+        let one = |p: &mut Prng| {
             if slew {
                 let raw = p.range(999_500, 1_000_500);
                 let slewed =
