@@ -14,6 +14,7 @@ pub mod driver;
 pub mod gate;
 pub mod guard;
 pub mod journal;
+pub mod lease;
 pub mod local;
 pub mod lock;
 pub mod logging;

@@ -75,3 +75,16 @@ pub(crate) fn in_new_network(command: &mut std::process::Command) {
     // write and close on text prepared before the fork; it allocates nothing and takes no lock (an errno converts without either).
     unsafe { command.pre_exec(enter) };
 }
+
+/// Gives the calling thread the lowest real-time priority: above everything that is not real-time.
+///
+/// # Errors
+/// The right is missing (CAP_SYS_NICE, or RLIMIT_RTPRIO).
+pub(crate) fn real_time() -> io::Result<()> {
+    let param = libc::sched_param { sched_priority: 1 };
+    // SAFETY: the pointer is to a live, initialised `sched_param` that the call only reads; 0 names the calling thread.
+    let result = unsafe {
+        libc::sched_setscheduler(0, libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK, &raw const param)
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}

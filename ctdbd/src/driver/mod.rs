@@ -4,6 +4,7 @@
 //! an input; the loop itself never waits for any of it, so that a hung script or disk does not stop the node from answering.
 
 mod answers;
+mod lease;
 mod perform;
 mod setup;
 
@@ -11,7 +12,9 @@ pub use setup::{Fatal, run};
 
 use crate::calls::Asked;
 use crate::clock;
+use crate::guard::Guard;
 use crate::journal::JournalHandle;
+use crate::lease::LeaseNews;
 use crate::local::Clients;
 use crate::lock::{LockEvent, LockHandle, LockRecord, Ticket};
 use crate::logging::LevelHandle;
@@ -38,6 +41,7 @@ struct Inboxes {
     inputs: mpsc::UnboundedReceiver<Input>,
     links: mpsc::Receiver<LinkEvent>,
     lock: mpsc::Receiver<LockEvent>,
+    lease: mpsc::UnboundedReceiver<LeaseNews>,
     calls: mpsc::Receiver<Asked>,
     finds: mpsc::Receiver<(Pnn, oneshot::Sender<Option<PeerClient>>)>,
     term: Signal,
@@ -65,6 +69,8 @@ struct Driver {
     links: LinkTable,
     dialers: BTreeMap<Pnn, Dialer>,
     lock: Option<Lock>,
+    lease: Option<lease::LeaseLink>,
+    guard: Guard,
     lock_text: Option<String>,
     netif: Netif,
     announcements: Option<Announcements>,
@@ -92,6 +98,7 @@ impl Driver {
                 biased;
                 Some(event) = boxes.links.recv() => self.on_link(event),
                 Some(input) = boxes.inputs.recv() => self.on_input(input),
+                Some(news) = boxes.lease.recv() => self.on_lease(news),
                 Some(event) = boxes.lock.recv() => self.on_lock(event),
                 Some(asked) = boxes.calls.recv() => self.on_call(asked),
                 Some((pnn, answer)) = boxes.finds.recv() => {
@@ -141,6 +148,9 @@ impl Driver {
     }
 
     fn on_lock(&mut self, event: LockEvent) {
+        if self.lease.is_some() {
+            return self.lock_news(event);
+        }
         let Some(lock) = &mut self.lock else { return };
         let input = match event {
             LockEvent::Acquired { ticket, record, latency, .. } if lock.ticket == Some(ticket) => {
@@ -169,7 +179,7 @@ impl Driver {
     }
 
     fn record_epoch(&mut self, epoch: Epoch) {
-        let record = LockRecord { epoch, session: self.session, host: self.host.clone() };
+        let record = LockRecord { epoch, list: 0, session: self.session, host: self.host.clone() };
         if let Some(lock) = &mut self.lock {
             lock.recording = Some(epoch);
             lock.handle.record(record);
@@ -214,6 +224,15 @@ impl Driver {
         }
         drop(self.dialers);
         let (code, why) = self.exit.unwrap_or((0, String::new()));
+        if code == 0 {
+            // Everything is released: the gate may go, and the guard need not do anything.
+            if let Some(gate) = self.lease.and_then(|l| l.gate)
+                && let Ok(Err(e)) = tokio::task::spawn_blocking(move || gate.uninstall()).await
+            {
+                tracing::warn!("removing the gate: {e}");
+            }
+            self.guard.goodbye().await;
+        }
         // Replies that were just sent need a moment to leave; then the sockets close.
         tokio::time::sleep(Duration::from_millis(5)).await;
         if let Err(e) = self.journal.close(Duration::from_secs(1)).await {

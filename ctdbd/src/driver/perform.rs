@@ -1,5 +1,6 @@
 //! Performing actions. Each is either done at once without waiting, or handed to a task that reports back with an input.
 
+use super::lease::hold;
 use super::{Driver, clock};
 use eventscripts::RunResult;
 use recoverd::action::{Action, Entry, Level, LockAction};
@@ -43,6 +44,7 @@ impl Driver {
                 }
             }
             Action::Lock(LockAction::Record(epoch)) => self.record_epoch(epoch),
+            Action::Lease(wish) => self.lease_wish(wish),
             Action::Reply { id, reply } => self.reply(id, reply),
             Action::Persist(state) => {
                 // The thread ends only with the process.
@@ -62,8 +64,17 @@ impl Driver {
 
     fn run_event(&self, op: u64, event: Event, timeout: Duration) {
         let (runner, inputs) = (Arc::clone(&self.runner), self.inputs.clone());
+        let gate = self.lease.as_ref().and_then(|l| l.gate.clone());
         tokio::spawn(async move {
-            let input = match runner.run(&event, timeout).await {
+            // Only what this session was given passes the gate, from before it is on an interface until it is off.
+            if let (Some(gate), Event::TakeIp { addr, .. } | Event::UpdateIp { addr, .. }) = (&gate, &event) {
+                hold(Arc::clone(gate), *addr, true).await;
+            }
+            let result = runner.run(&event, timeout).await;
+            if let (Some(gate), Event::ReleaseIp { addr, .. }) = (gate, &event) {
+                hold(gate, *addr, false).await;
+            }
+            let input = match result {
                 RunResult::Done(outcome) => Input::EventDone { op, outcome },
                 RunResult::Cancelled => Input::EventCancelled { op },
             };

@@ -2,13 +2,16 @@
 //!
 //! Nothing of the network is touched before the sockets are ours: a second daemon ends here without having done anything.
 
+use super::lease::{LeaseLink, random_session};
 use super::{Driver, Inboxes, Lock};
 use crate::admin_state::{AdminFile, AdminState, AdminStateError};
 use crate::calls::Calls;
 use crate::clock;
 use crate::config::{ClusterLock, Config, NodesSource};
-use crate::guard::{Guard, GuardError};
+use crate::gate::{Gate, GateConfig};
+use crate::guard::{self, Guard, GuardError};
 use crate::journal::{self, KEEP, OpenError, SledJournal};
+use crate::lease::{LeaseNews, LeaseSetup, Waiting};
 use crate::local::{self, LocalService, SocketError};
 use crate::lock::LockHandle;
 use crate::logging::LevelHandle;
@@ -20,10 +23,10 @@ use proto::wire::Hello;
 use recoverd::action::Persistent;
 use recoverd::alloc::HomeNodes;
 use recoverd::input::Input;
-use recoverd::model::{Mono, PublicAddress, Session};
+use recoverd::lease::{LeaseConfig, LockKind};
+use recoverd::model::{Epoch, Mono, Pnn, PublicAddress, Session};
 use recoverd::node::{self, Node};
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher, Hasher};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -86,17 +89,23 @@ pub async fn run(config: Config, level: LevelHandle) -> Result<(u8, String), Fat
     let journal = SledJournal::open(&config.paths.vardir.join("journal"), KEEP)?;
     let journal = journal::start(Box::new(journal)).map_err(system("start the journal's thread"))?;
     let home_nodes = home_nodes(&config)?;
-    let guard =
-        Guard::start(&config.paths.rundir, config.public_addresses.iter().map(|p| p.addr).collect()).await?;
+    let guard = Guard::start(guard::Watch {
+        rundir: config.paths.rundir.clone(),
+        public: config.public_addresses.iter().map(|p| p.addr).collect(),
+        addr: config.address,
+        peers: config.nodes.lines.iter().filter(|l| l.pnn != config.pnn).filter_map(|l| l.addr).collect(),
+        port: config.port,
+    })
+    .await?;
     let (netif, kernel) = Netif::open().await?;
-    if let Some(report) = crate::guard::take_report(&config.paths.rundir) {
+    if let Some(report) = guard::take_report(&config.paths.rundir) {
         tracing::warn!("{report}");
         journal.record("guard", report, serde_json::Value::Null);
     }
     std::fs::write(&config.pid_file, format!("{}\n", std::process::id()))
         .map_err(system("write the pid file"))?;
 
-    let session = Session(std::hash::RandomState::new().build_hasher().finish());
+    let session = random_session();
     let id = Arc::new(identity(&config, session));
     let (inputs, inputs_rx) = mpsc::unbounded_channel();
     let (links, links_rx) = mpsc::channel(1024);
@@ -120,7 +129,9 @@ pub async fn run(config: Config, level: LevelHandle) -> Result<(u8, String), Fat
         recording: None,
         prove_at: Mono(0),
     });
-    if lock.is_none() && config.nodes.lines.iter().filter(|l| l.addr.is_some()).count() > 1 {
+    let (lease_news, lease_rx) = mpsc::unbounded_channel();
+    let lease = lease(&config, &id, admin_state.epoch, lease_news, &guard)?;
+    if lease.is_none() && config.nodes.lines.iter().filter(|l| l.addr.is_some()).count() > 1 {
         tracing::warn!(
             "no cluster lock is configured: if the private network breaks in two, BOTH parts will serve all public addresses; \
              set `cluster lock` in [cluster] of ctdb.conf (docs/cluster-lock.md)"
@@ -130,7 +141,7 @@ pub async fn run(config: Config, level: LevelHandle) -> Result<(u8, String), Fat
         .nodes
         .iter()
         .enumerate()
-        .filter_map(|(n, addr)| Some((recoverd::model::Pnn(u32::try_from(n).ok()?), (*addr)?)))
+        .filter_map(|(n, addr)| Some((Pnn(u32::try_from(n).ok()?), (*addr)?)))
         .filter(|(pnn, _)| *pnn != config.pnn)
         .map(|(pnn, addr)| (pnn, Dialer::spawn(Arc::clone(&id), pnn, addr, links.clone())))
         .collect::<BTreeMap<_, _>>();
@@ -147,13 +158,17 @@ pub async fn run(config: Config, level: LevelHandle) -> Result<(u8, String), Fat
         inputs: inputs_rx,
         links: links_rx,
         lock: lock_rx,
+        lease: lease_rx,
         calls: calls_rx,
         finds: finds_rx,
         term: signal(SignalKind::terminate()).map_err(system("watch SIGTERM"))?,
         int: signal(SignalKind::interrupt()).map_err(system("watch SIGINT"))?,
     };
     let driver = Driver {
-        node: Node::new(machine_config(&config, admin_state, session, home_nodes), clock::mono()),
+        node: Node::new(
+            machine_config(&config, admin_state, session, home_nodes, lease.is_some()),
+            clock::mono(),
+        ),
         inputs,
         session,
         host: hostname(),
@@ -162,6 +177,8 @@ pub async fn run(config: Config, level: LevelHandle) -> Result<(u8, String), Fat
         dialers,
         lock_text: config.conf.cluster_lock.as_ref().map(ToString::to_string),
         lock,
+        lease,
+        guard,
         netif,
         announcements,
         runner,
@@ -178,9 +195,6 @@ pub async fn run(config: Config, level: LevelHandle) -> Result<(u8, String), Fat
     };
     tracing::info!("ctdbd {} starts as node {} ({})", env!("CARGO_PKG_VERSION"), config.pnn, config.address);
     let ended = driver.run(boxes).await;
-    if ended.0 == 0 {
-        guard.goodbye().await;
-    }
     node_service.abort();
     local_service.abort();
     remove(&config.paths.socket);
@@ -226,6 +240,7 @@ fn machine_config(
     admin: AdminState,
     session: Session,
     home_nodes: HomeNodes,
+    leases: bool,
 ) -> node::Config {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
     let banned_for =
@@ -245,6 +260,7 @@ fn machine_config(
         tunables: config.tunables.clone(),
         session,
         has_lock: config.conf.cluster_lock.is_some(),
+        leases,
         leader_capable: config.conf.leader_capability,
         failover_disabled: config.conf.failover_disabled,
         shutdown_timeout: config.conf.shutdown_failover_timeout,
@@ -257,6 +273,67 @@ fn machine_config(
         },
         home_nodes,
     }
+}
+
+/// The lease layer, unless `LeaseTime` is 0 or two nodes have no cluster lock: then nothing could say which of them lives.
+fn lease(
+    config: &Config,
+    id: &Identity,
+    stored: Epoch,
+    news: mpsc::UnboundedSender<LeaseNews>,
+    guard: &Guard,
+) -> Result<Option<LeaseLink>, Fatal> {
+    let nodes: Vec<Pnn> = config.nodes.lines.iter().filter(|l| l.addr.is_some()).map(|l| l.pnn).collect();
+    let lease_time = config.tunables.lease_time();
+    let lock = match &config.conf.cluster_lock {
+        Some(ClusterLock::File(_) | ClusterLock::Etcd(_)) => LockKind::Store,
+        Some(ClusterLock::Helper(_)) => LockKind::Helper { loss_time: config.conf.cluster_lock_loss_time },
+        None if nodes.len() != 2 => LockKind::Quorum { short_count: false },
+        None => return Ok(None),
+    };
+    if lease_time.is_zero() {
+        tracing::warn!(
+            "LeaseTime is 0: without leases a node that freezes or is cut off goes on answering for its addresses"
+        );
+        return Ok(None);
+    }
+    let waiting = Waiting::new().map_err(system("make an event descriptor"))?;
+    let handle = waiting.handle();
+    let mut interfaces: Vec<String> = config.public_addresses.iter().flat_map(|p| p.ifaces.clone()).collect();
+    interfaces.sort();
+    interfaces.dedup();
+    let public = config.public_addresses.iter().map(|p| p.addr).collect();
+    let gate = Gate::install(&GateConfig { public, interfaces, lease_time }, {
+        let handle = handle.clone();
+        move || handle.wake()
+    });
+    let gate = gate.map(Arc::new).map_err(|e| {
+        tracing::error!("degraded: no gate: {e}");
+        e.to_string()
+    });
+    if let Ok(gate) = &gate {
+        guard.gate(gate.mark_base());
+    }
+    let list = id.hello.nodes_hash;
+    let setup = LeaseSetup {
+        config: LeaseConfig {
+            me: config.pnn,
+            nodes,
+            list,
+            lease_time,
+            leaderless_grace: config.tunables.leaderless_grace(),
+            lock,
+        },
+        stored,
+        addr: config.address,
+        nodes: id.nodes.clone(),
+        port: config.port,
+        gate: gate.as_ref().ok().cloned(),
+        news,
+    };
+    let handle =
+        waiting.start(setup).map_err(system("start the lease thread (UDP, the node service's port)"))?;
+    Ok(Some(LeaseLink::new(handle, gate, list)))
 }
 
 /// The environment of scripts, as CTDB gives it (DESIGN section 7), and the built-in handlers.

@@ -1,6 +1,8 @@
 //! The guard's own process.
 
 use super::{READY, Word};
+use crate::gate::Ticker;
+use crate::lease::fenced;
 use crate::netif::{Netif, OnIface};
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::OpenOptions;
@@ -24,7 +26,7 @@ pub fn run() -> io::Result<()> {
     nix::unistd::setsid().map_err(io::Error::from)?;
     let mut words = io::stdin().lock().lines();
     let first = words.next().unwrap_or_else(|| Err(io::ErrorKind::UnexpectedEof.into()))?;
-    let Ok(Word::Begin { lock, report }) = serde_json::from_str(&first) else {
+    let Ok(Word::Begin { lock, report, addr, peers, port }) = serde_json::from_str(&first) else {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "the guard is started by ctdbd, not by hand"));
     };
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(&lock)?;
@@ -32,15 +34,26 @@ pub fn run() -> io::Result<()> {
     writeln!(io::stdout(), "{READY}")?;
     io::stdout().flush()?;
     let mut public = Vec::new();
+    let (mut gate, mut session) = (None, None);
     // An unreadable pipe is as good as a dead daemon.
     while let Some(Ok(line)) = words.next() {
         match serde_json::from_str(&line) {
             Ok(Word::Public(addrs)) => public = addrs,
+            Ok(Word::Gate(base)) => gate = Some(base),
+            Ok(Word::Session(now)) => session = now,
             Ok(Word::Goodbye) => return Ok(()),
             Ok(Word::Begin { .. }) | Err(_) => {}
         }
     }
-    clean_up(&public, &report)
+    // The gate first: it is the quickest. Without it, or if it shuts already, the addresses go all the same.
+    if let Some(ticker) = gate.and_then(|base| Ticker::new(base).ok()) {
+        let _ = ticker.close();
+    }
+    let gone = clean_up(&public, &report);
+    if let (Some(session), true) = (session, gone.is_ok()) {
+        fenced(session, addr, &peers, port);
+    }
+    gone
 }
 
 /// Takes every public address off every interface.
@@ -50,17 +63,16 @@ fn clean_up(public: &[IpAddr], report: &Path) -> io::Result<()> {
     let removed = runtime.block_on(async {
         loop {
             match remove(public).await {
-                Ok(removed) => return removed,
+                Ok(removed) => return Ok(removed),
                 Err(why) if began.elapsed() > KEEP_TRYING => {
-                    say(&format!(
+                    return Err(io::Error::other(format!(
                         "the daemon died and its guard could not take the public addresses off: {why}"
-                    ));
-                    return Vec::new();
+                    )));
                 }
                 Err(_) => tokio::time::sleep(PAUSE).await,
             }
         }
-    });
+    })?;
     let names: Vec<String> = removed.iter().map(|a| format!("{} ({})", a.addr, a.iface)).collect();
     let text = format!(
         "the daemon died; its guard took {} public address(es) off in {} ms: {}",

@@ -12,6 +12,7 @@ mod parent;
 pub use child::{ARGUMENT, run};
 pub use parent::{Guard, GuardError};
 
+use recoverd::model::Session;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -26,11 +27,34 @@ enum Word {
         lock: PathBuf,
         /// Where to write what was done, for the journal of the next daemon.
         report: PathBuf,
+        /// Our private address, those of all peers, and the UDP port of leases: whom to tell that the session is fenced.
+        addr: IpAddr,
+        peers: Vec<IpAddr>,
+        port: u16,
     },
     /// All public addresses of the configuration, at start and after each reload.
     Public(Vec<IpAddr>),
+    /// The base of the gate's marks: with it the guard can shut the gate.
+    Gate(u32),
+    /// The present lease session.
+    Session(Option<Session>),
     /// The daemon ends in order: there is nothing to clean up.
     Goodbye,
+}
+
+/// What a guard watches over.
+#[derive(Debug, Clone)]
+pub struct Watch {
+    /// Run directory, for lock and report.
+    pub rundir: PathBuf,
+    /// All public addresses of the configuration.
+    pub public: Vec<IpAddr>,
+    /// Our private address.
+    pub addr: IpAddr,
+    /// Private addresses of all other nodes.
+    pub peers: Vec<IpAddr>,
+    /// UDP port of leases.
+    pub port: u16,
 }
 
 /// Name of the report in the run directory.

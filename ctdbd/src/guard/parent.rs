@@ -1,9 +1,8 @@
 //! The daemon's end: starts the guard, keeps one alive, says goodbye.
 
-use super::{ARGUMENT, READY, REPORT, Word};
+use super::{ARGUMENT, READY, REPORT, Watch, Word};
+use recoverd::model::Session;
 use std::io;
-use std::net::IpAddr;
-use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -43,23 +42,60 @@ impl Guard {
     ///
     /// # Errors
     /// [`GuardError`]
-    pub async fn start(rundir: &Path, public: Vec<IpAddr>) -> Result<Self, GuardError> {
-        let begin_word = Word::Begin { lock: rundir.join("guard.lock"), report: rundir.join(REPORT) };
-        let (child, pipe) = begin(&begin_word, &public).await?;
+    pub async fn start(watch: Watch) -> Result<Self, GuardError> {
+        let known = Known {
+            begin: Word::Begin {
+                lock: watch.rundir.join("guard.lock"),
+                report: watch.rundir.join(REPORT),
+                addr: watch.addr,
+                peers: watch.peers,
+                port: watch.port,
+            },
+            words: vec![Word::Public(watch.public)],
+        };
+        let (child, pipe) = begin(&known).await?;
         let (words, inbox) = mpsc::unbounded_channel();
-        let task = tokio::spawn(keep(child, pipe, begin_word, public, inbox));
+        let task = tokio::spawn(keep(child, pipe, known, inbox));
         Ok(Self { words, task })
+    }
+
+    /// With this base of marks the gate can be shut.
+    pub fn gate(&self, base: u32) {
+        self.say(Word::Gate(base));
+    }
+
+    /// The lease session changed.
+    pub fn session(&self, session: Option<Session>) {
+        self.say(Word::Session(session));
+    }
+
+    fn say(&self, word: Word) {
+        // The task ends only by `goodbye`, which consumes the guard.
+        let _ = self.words.send(word);
     }
 
     /// The daemon ends in order and has released everything. Waits for the guard's end.
     pub async fn goodbye(self) {
-        // The task ends only by this word.
-        let _ = self.words.send(Word::Goodbye);
+        self.say(Word::Goodbye);
         let _ = self.task.await;
     }
 }
 
-async fn begin(first: &Word, public: &[IpAddr]) -> Result<(Child, ChildStdin), GuardError> {
+/// What a guard must know, and a new one when the first died.
+struct Known {
+    begin: Word,
+    /// The last word of each kind.
+    words: Vec<Word>,
+}
+
+impl Known {
+    fn learn(&mut self, word: &Word) {
+        self.words.retain(|w| std::mem::discriminant(w) != std::mem::discriminant(word));
+        self.words.push(word.clone());
+    }
+}
+
+async fn begin(known: &Known) -> Result<(Child, ChildStdin), GuardError> {
     let mut child = Command::new(std::env::current_exe()?)
         .arg(ARGUMENT)
         .env_clear()
@@ -71,8 +107,10 @@ async fn begin(first: &Word, public: &[IpAddr]) -> Result<(Child, ChildStdin), G
     let (Some(mut pipe), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
         return Err(io::Error::other("no pipes").into());
     };
-    write(&mut pipe, first).await?;
-    write(&mut pipe, &Word::Public(public.to_vec())).await?;
+    write(&mut pipe, &known.begin).await?;
+    for word in &known.words {
+        write(&mut pipe, word).await?;
+    }
     let mut line = String::new();
     let mut stdout = BufReader::new(stdout);
     let read = tokio::time::timeout(OLD_GUARD, stdout.read_line(&mut line)).await;
@@ -92,25 +130,32 @@ async fn write(pipe: &mut ChildStdin, word: &Word) -> io::Result<()> {
 async fn keep(
     mut child: Child,
     mut pipe: ChildStdin,
-    first: Word,
-    public: Vec<IpAddr>,
+    mut known: Known,
     mut inbox: mpsc::UnboundedReceiver<Word>,
 ) {
     loop {
         tokio::select! {
             word = inbox.recv() => {
-                let _ = write(&mut pipe, &word.unwrap_or(Word::Goodbye)).await;
-                drop(pipe);
-                let _ = child.wait().await;
-                return;
+                // When the daemon goes without a word, so does the pipe, and the guard acts.
+                let Some(word) = word else { return };
+                // A guard that does not hear is dead, which the other branch sees.
+                let _ = write(&mut pipe, &word).await;
+                if word == Word::Goodbye {
+                    drop(pipe);
+                    let _ = child.wait().await;
+                    return;
+                }
+                known.learn(&word);
+                continue;
             }
             status = child.wait() => {
-                tracing::error!("the guard process died ({}): starting another", status.map_or_else(|e| e.to_string(), |s| s.to_string()));
+                let how = status.map_or_else(|e| e.to_string(), |s| s.to_string());
+                tracing::error!("the guard process died ({how}): starting another");
             }
         }
         loop {
             tokio::time::sleep(AGAIN).await;
-            match begin(&first, &public).await {
+            match begin(&known).await {
                 Ok(begun) => {
                     (child, pipe) = begun;
                     break;

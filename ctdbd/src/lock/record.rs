@@ -11,6 +11,9 @@ pub(super) const BLOCK: usize = 512;
 pub struct LockRecord {
     /// The epoch that the holder announces; recorded before it is announced.
     pub epoch: Epoch,
+    /// Hash of the holder's nodes file; 0 in records that do not say.
+    #[serde(default)]
+    pub list: u64,
     /// The life of the holder's daemon.
     pub session: Session,
     /// The holder's host name, for people.

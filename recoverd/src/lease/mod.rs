@@ -34,6 +34,7 @@ mod round;
 mod rules;
 #[cfg(test)]
 mod tests;
+mod view;
 
 pub use clock::{Clocks, Micros};
 pub use config::{LeaseConfig, LockKind};

@@ -67,6 +67,18 @@ pub const ALL: &[Info] = &[
     works("AllowMixedVersions", 0, "bool", "1: nodes of other versions may join"),
     works("StatHistoryInterval", 1, "s", "granularity of statistics history"),
     works(
+        "LeaseTime",
+        1000,
+        "ms",
+        "a node that is not extended serves no longer; 0: no leases (read at start)",
+    ),
+    works(
+        "LeaderlessGrace",
+        120_000,
+        "ms",
+        "how long nodes extend each other without a recmaster (read at start)",
+    ),
+    works(
         "LocalRepair",
         1,
         "bool",
@@ -283,6 +295,21 @@ impl Tunables {
     #[must_use]
     pub fn reclock_latency(&self) -> Duration {
         Duration::from_millis(self.known("RecLockLatencyMs").into())
+    }
+
+    /// LeaseTime: how long a node serves without being extended; zero switches leases off. At least 100 ms otherwise.
+    #[must_use]
+    pub fn lease_time(&self) -> Duration {
+        match self.known("LeaseTime") {
+            0 => Duration::ZERO,
+            ms => Duration::from_millis(u64::from(ms).clamp(100, 60_000)),
+        }
+    }
+
+    /// LeaderlessGrace: how long nodes extend each other's leases after the last proven contact with a recmaster.
+    #[must_use]
+    pub fn leaderless_grace(&self) -> Duration {
+        Duration::from_millis(self.known("LeaderlessGrace").into()).max(self.lease_time())
     }
 
     /// Put an address back at once when somebody removes it.

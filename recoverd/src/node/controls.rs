@@ -50,8 +50,9 @@ impl Node {
         match msg {
             PeerMsg::State(state) => self.on_state(from, state, cx),
             PeerMsg::Control { req, epoch, session, control } => {
-                if self.refuses_session(session) {
-                    let answer = Answer::Failed("the lease session that is meant has ended".to_owned());
+                if self.refuses_control(epoch, session) {
+                    let answer =
+                        Answer::Failed("the lease session or epoch that is meant has ended".to_owned());
                     cx.send(from, PeerMsg::Answer { req, answer });
                 } else {
                     self.on_control(from, req, epoch, control, cx);

@@ -258,11 +258,6 @@ impl Node {
         self.step_down(why, cx);
     }
 
-    /// The lease protocol says that this node is in another's epoch.
-    pub(super) fn lease_follow(&mut self, epoch: Epoch, cx: &mut Cx) {
-        self.adopt(epoch, cx);
-    }
-
     pub(super) fn due_leader(&mut self, cx: &mut Cx) {
         if self.cfg.leases {
             // A recmaster that stops leads until its own addresses are handed over.

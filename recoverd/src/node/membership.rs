@@ -6,7 +6,7 @@
 
 use super::{Cx, Node};
 use crate::action::{Action, Kind, LeaseWish, Level};
-use crate::model::{Pnn, RunState, Session};
+use crate::model::{Epoch, Pnn, RunState, Session};
 use crate::view::{LeaseView, Seat};
 use std::collections::BTreeMap;
 
@@ -47,9 +47,8 @@ impl Node {
         }
         if view.leading && !self.leader.leading() && self.may_lead() {
             self.lease_lead(view.epoch, cx);
-        } else if !view.leading && view.epoch > self.leader.epoch && view.epoch.pnn != self.cfg.me {
-            self.lease_follow(view.epoch, cx);
         }
+        // Whom to follow is learned from the recmaster's own word, which it gives when it leads and can serve requests.
         if view.leading && old.is_none_or(|o| o.seats != view.seats) {
             for (pnn, seat) in &view.seats {
                 if let Seat::Out(how) = seat {
@@ -70,7 +69,14 @@ impl Node {
     fn lapsed(&mut self, cx: &mut Cx) {
         self.membership.dropping = true;
         if self.runstate > RunState::Init {
-            cx.log(Level::Error, "the lease has lapsed: dropping all public addresses");
+            if self.membership.view.as_ref().is_some_and(|v| v.lapses > 1) {
+                cx.log(Level::Error, "the lease has lapsed: dropping all public addresses");
+                cx.journal(
+                    Kind::State,
+                    None,
+                    "the lease has lapsed: the gate is shut, all public addresses are dropped",
+                );
+            }
             self.drop_all_ips("the lease has lapsed", cx);
         }
         self.drop_progress(cx);
@@ -112,8 +118,11 @@ impl Node {
         }
     }
 
-    /// With leases, a control for another session than the present one is not for this life.
-    pub(super) fn refuses_session(&self, meant: Option<Session>) -> bool {
-        self.cfg.leases && (meant.is_none() || meant != self.membership.session())
+    /// With leases, a control is refused that is not meant for the present session, or comes from an epoch that the lease layer has left.
+    pub(super) fn refuses_control(&self, epoch: Epoch, meant: Option<Session>) -> bool {
+        let Some(view) = self.membership.view.as_ref().filter(|_| self.cfg.leases) else {
+            return self.cfg.leases;
+        };
+        meant.is_none() || meant != view.session || epoch < view.epoch
     }
 }

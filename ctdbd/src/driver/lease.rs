@@ -1,0 +1,167 @@
+//! The driver's side of the lease layer: the cluster lock for it, the set `held` of the gate, and its words for the machine.
+
+use super::{Driver, clock};
+use crate::gate::{Gate, GateState};
+use crate::lease::{LeaseHandle, LeaseNews};
+use crate::lock::{LockEvent, LockRecord};
+use recoverd::action::LeaseWish;
+use recoverd::input::Input;
+use recoverd::lease::{Clocks, LeaseInput, LockOrder};
+use recoverd::model::{Epoch, Mono, Session};
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, Hasher};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// See the module.
+pub(super) struct LeaseLink {
+    pub(super) handle: LeaseHandle,
+    /// The kernel's gate; none where it has none.
+    pub(super) gate: Option<Arc<Gate>>,
+    /// Why there is no gate.
+    pub(super) degraded: Option<String>,
+    /// Hash of the nodes file, for the lock's record.
+    pub(super) list: u64,
+    /// Proofs of the lock that were asked for: the lock's thread knows one clock only.
+    proofs: BTreeMap<Mono, Clocks>,
+    /// The epoch whose record the proof asked for then will confirm.
+    recording: Option<(Mono, Epoch)>,
+    session: Option<Session>,
+}
+
+impl LeaseLink {
+    pub(super) fn new(handle: LeaseHandle, gate: Result<Arc<Gate>, String>, list: u64) -> Self {
+        let (gate, degraded) = match gate {
+            Ok(gate) => (Some(gate), None),
+            Err(why) => (None, Some(why)),
+        };
+        Self { handle, gate, degraded, list, proofs: BTreeMap::new(), recording: None, session: None }
+    }
+
+    /// The gate's state, for people.
+    pub(super) fn gate_state(&self) -> GateState {
+        match (&self.gate, &self.degraded) {
+            (Some(gate), _) => gate.state(),
+            (None, why) => GateState::Degraded(why.clone().unwrap_or_default()),
+        }
+    }
+}
+
+/// A number never used before.
+pub(super) fn random_session() -> Session {
+    Session(std::hash::RandomState::new().build_hasher().finish())
+}
+
+impl Driver {
+    pub(super) fn on_lease(&mut self, news: LeaseNews) {
+        match news {
+            LeaseNews::View(view) => {
+                if let Some(lease) = self.lease.as_mut().filter(|l| l.session != view.session) {
+                    lease.session = view.session;
+                    self.guard.session(view.session);
+                }
+                self.feed(Input::Lease(view));
+            }
+            LeaseNews::Lock(order) => self.lock_order(order),
+            LeaseNews::Journal(text) => {
+                tracing::info!("lease: {text}");
+                self.journal.record("lease", text, serde_json::Value::Null);
+            }
+        }
+    }
+
+    fn lock_order(&mut self, order: LockOrder) {
+        let (Some(lock), Some(lease)) = (&mut self.lock, &mut self.lease) else { return };
+        match order {
+            LockOrder::Queue => lock.ticket = Some(lock.handle.acquire()),
+            LockOrder::Leave => {
+                lock.handle.release();
+                lock.ticket = None;
+            }
+            LockOrder::Record(record) => {
+                let at = clock::mono();
+                lease.recording = Some((at, record.epoch));
+                let host = self.host.clone();
+                lock.handle.record(LockRecord {
+                    epoch: record.epoch,
+                    list: record.list,
+                    session: self.session,
+                    host,
+                });
+                lock.handle.prove(at);
+            }
+            LockOrder::Prove { at } => {
+                // A proof asked for while another waits to begin replaces it.
+                lease.proofs.insert(at.boot, at);
+                lock.handle.prove(at.boot);
+            }
+        }
+    }
+
+    /// News of the lock for the lease layer.
+    pub(super) fn lock_news(&mut self, event: LockEvent) {
+        let (Some(lock), Some(lease)) = (&mut self.lock, &mut self.lease) else { return };
+        match event {
+            LockEvent::Acquired { ticket, record, latency, .. } if lock.ticket == Some(ticket) => {
+                tracing::info!("cluster lock taken ({} ms)", latency.as_millis());
+                lease.proofs.clear();
+                let previous = record.map(|r| recoverd::lease::LockRecord { epoch: r.epoch, list: r.list });
+                lease.handle.feed(LeaseInput::LockAcquired { previous });
+            }
+            LockEvent::Lost { ticket, reason } if lock.ticket == Some(ticket) => {
+                tracing::error!("cluster lock lost: {reason}");
+                self.journal.record(
+                    "leader",
+                    format!("cluster lock lost: {reason}"),
+                    serde_json::Value::Null,
+                );
+                lease.handle.feed(LeaseInput::LockLost);
+            }
+            LockEvent::Proved { ticket, asked_at } if lock.ticket == Some(ticket) => {
+                if let Some((at, epoch)) = lease.recording.filter(|(at, _)| asked_at >= *at) {
+                    tracing::debug!("epoch {epoch} recorded in the cluster lock at {at:?}");
+                    lease.recording = None;
+                    lease.handle.feed(LeaseInput::LockRecorded { epoch });
+                }
+                if let Some(asked_at) = lease.proofs.remove(&asked_at) {
+                    lease.proofs.retain(|_, at| *at > asked_at);
+                    lease.handle.feed(LeaseInput::LockProved { asked_at });
+                }
+            }
+            LockEvent::Error { text } => tracing::error!("cluster lock: {text}"),
+            // News of a request that was taken back.
+            LockEvent::Acquired { .. } | LockEvent::Lost { .. } | LockEvent::Proved { .. } => {}
+        }
+    }
+
+    pub(super) fn lease_wish(&self, wish: LeaseWish) {
+        let Some(lease) = &self.lease else { return };
+        match wish {
+            LeaseWish::Dropped => {
+                let (gate, handle) = (lease.gate.clone(), lease.handle.clone());
+                tokio::task::spawn_blocking(move || {
+                    if let Some(gate) = gate {
+                        let held: Vec<IpAddr> = gate.held().into_iter().collect();
+                        if let Err(e) = gate.hold(&[], &held) {
+                            tracing::error!("gate: {e}");
+                        }
+                    }
+                    handle.feed(LeaseInput::Dropped { session: random_session() });
+                });
+            }
+            LeaseWish::Capable { yes } => lease.handle.feed(LeaseInput::Capable { yes }),
+            LeaseWish::Leaving => lease.handle.feed(LeaseInput::Leaving),
+        }
+    }
+}
+
+/// Lets an address pass the gate, or not any more. Waits for the kernel; what it refuses is logged, and the address stays silent.
+pub(super) async fn hold(gate: Arc<Gate>, addr: IpAddr, on: bool) {
+    let done = tokio::task::spawn_blocking(move || {
+        let (add, remove): (&[IpAddr], &[IpAddr]) = if on { (&[addr], &[]) } else { (&[], &[addr]) };
+        gate.hold(add, remove)
+    });
+    if let Ok(Err(e)) = done.await {
+        tracing::error!("gate: {addr}: {e}");
+    }
+}

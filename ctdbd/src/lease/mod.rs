@@ -1,0 +1,26 @@
+//! The lease thread: runs `recoverd::lease::Lease` and drives the kernel gate.
+//!
+//! An OS thread of its own, with real-time priority where that is allowed, with its own UDP socket (same port number as the node
+//! service), so that neither a busy runtime nor a hung script or disk delays a beat. It decides nothing: the machine does. What takes
+//! time (the cluster lock, dropping addresses) is done by the driver, which is told by [`LeaseNews`] and answers by [`LeaseHandle`].
+
+mod clocks;
+mod thread;
+mod wire;
+
+pub use thread::{LeaseHandle, LeaseSetup, Waiting};
+pub use wire::fenced;
+
+use recoverd::lease::LockOrder;
+use recoverd::view::LeaseView;
+
+/// What the driver must know or do.
+#[derive(Debug)]
+pub enum LeaseNews {
+    /// The state of the lease layer has changed.
+    View(LeaseView),
+    /// For the cluster lock.
+    Lock(LockOrder),
+    /// For the journal.
+    Journal(String),
+}

@@ -1,0 +1,26 @@
+//! What the lease machine shows to the layer above, as a whole.
+
+use super::Lease;
+use super::clock::Clocks;
+use super::lead::Seat as LeadSeat;
+use crate::view::{LeaseView, Seat};
+
+impl Lease {
+    /// The present state. `lapses` is counted by the driver, which alone sees every lapse.
+    #[must_use]
+    pub fn view(&self, now: Clocks) -> LeaseView {
+        let leading = self.leading(now);
+        let seat = |seat: &LeadSeat| match seat {
+            LeadSeat::Unheard => Seat::Unheard,
+            LeadSeat::Joined(j) => Seat::Joined(j.session),
+            LeadSeat::Out => Seat::Out("it is out by the lease protocol".to_owned()),
+        };
+        let seats = match self.lead.as_ref().filter(|_| leading) {
+            Some(lead) => {
+                lead.seats.iter().filter(|(p, _)| **p != self.me).map(|(p, s)| (*p, seat(s))).collect()
+            }
+            None => Vec::new(),
+        };
+        LeaseView { epoch: self.epoch, leading, session: self.hold.session, lapses: 0, seats }
+    }
+}
