@@ -152,6 +152,7 @@ impl Batch {
 
 impl Prepared {
     /// Length in bytes.
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.bytes.len()
     }
