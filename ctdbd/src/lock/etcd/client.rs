@@ -59,12 +59,8 @@ impl Client {
     /// A new lease: its number and its length.
     pub(super) async fn grant(&mut self) -> Result<(i64, Duration), String> {
         let request = LeaseGrantRequest { ttl: self.lock.ttl.as_secs().cast_signed(), id: 0 };
-        let answer = self
-            .call(|channel| {
-                let request = request.clone();
-                async move { LeaseClient::new(channel).lease_grant(request).await }
-            })
-            .await?;
+        let answer =
+            self.call(|channel| async move { LeaseClient::new(channel).lease_grant(request).await }).await?;
         if answer.id == 0 || !answer.error.is_empty() {
             return Err(format!("etcd grants no lease: {}", answer.error));
         }

@@ -14,6 +14,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{self, Receiver};
+use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -189,22 +190,25 @@ fn holder_process(text: &str) -> (Child, std::io::Lines<BufReader<ChildStdout>>)
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn holder() {
     let Ok(text) = std::env::var(HOLD) else { return };
-    // Until killed, or until the parent is gone.
-    std::thread::spawn(|| {
-        let _end_of_file = std::io::stdin().read(&mut [0]);
-        std::process::exit(0);
-    });
     let mut node = Node::on(&text);
     node.handle.acquire();
     node.acquired().await;
     node.handle.record(record(77));
     node.proved(1).await;
     writeln!(std::io::stdout(), "holding").unwrap();
-    loop {
-        let event = node.events.recv().await;
-        writeln!(std::io::stdout(), "{event:?}").unwrap();
-        std::future::pending::<()>().await;
+    // Until killed, or until the parent is gone.
+    let (gone, parent_gone) = oneshot::channel();
+    std::thread::spawn(|| {
+        let _end_of_file = std::io::stdin().read(&mut [0]);
+        gone.send(())
+    });
+    tokio::pin!(parent_gone);
+    tokio::select! {
+        event = node.events.recv() => writeln!(std::io::stdout(), "{event:?}").unwrap(),
+        _ = &mut parent_gone => return,
     }
+    // Whoever waits for the end of this process must not take the test's for it.
+    let _parent_gone = parent_gone.await;
 }
 
 #[tokio::test]
