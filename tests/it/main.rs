@@ -10,4 +10,5 @@ mod demo;
 mod guard;
 mod lab_self;
 mod plan;
+mod simulation;
 mod story;

@@ -234,6 +234,7 @@ impl Sim {
         self.nodes[i].paused = false;
         if let Some((clocks, acts)) = self.nodes[i].parked.take() {
             self.perform(i, acts, clocks);
+            self.check();
         }
         let mut backlog = std::mem::take(&mut self.nodes[i].backlog);
         while let Some(input) = backlog.pop_front() {
@@ -249,12 +250,7 @@ impl Sim {
     /// `decided`: when the machine decided; acting may come later.
     fn perform(&mut self, i: usize, acts: Vec<LeaseAction>, decided: Clocks) {
         for act in acts {
-            if self.plan.trace
-                && !matches!(
-                    act,
-                    LeaseAction::GateUntil { .. } | LeaseAction::Denied { .. }
-                )
-            {
+            if self.plan.trace && !matches!(act, LeaseAction::GateUntil { .. } | LeaseAction::Denied { .. }) {
                 let text = format!("node {i} {act:?}");
                 self.note(|| text);
             }
@@ -274,6 +270,7 @@ impl Sim {
                     let to = to.index();
                     let r = invariants::released_before(&self.nodes, to, &command, self.now, self.plan.world);
                     self.broken(r);
+                    self.nodes[i].giver.sent(&command, index(command.addr));
                     self.transmit(i, to, Datagram::Command(command));
                     if !command.take && !self.plan.world.release_answered {
                         let (life, from) = (self.nodes[i].life, Pnn(to as u32));
@@ -367,7 +364,9 @@ impl Sim {
             n.kernel.configured |= bit;
         }
         let alive = n.life == life && !n.paused;
-        let Some(lease) = n.lease.as_ref().filter(|l| alive && l.session() == Some(c.session)) else { return };
+        let Some(lease) = n.lease.as_ref().filter(|l| alive && l.session() == Some(c.session)) else {
+            return;
+        };
         // A newer command for the address overtook this one: its end says nothing.
         let newest = !lease.newer_than(&c);
         if !newest || lease.epoch() != c.epoch && c.take {

@@ -41,7 +41,7 @@ fn one(recmaster: bool, lock: LockChoice, seed: u64) -> Option<f64> {
     let role = if recmaster { Role::Leader } else { Role::Holder };
     let mut sim = Sim::new(Plan::new(seed, lock, Some(0)), frame, p, Vec::new());
     sim.set_up();
-    let mut frozen = false;
+    let (mut frozen, mut missing) = (false, false);
     while let Some(Reverse((now, _, Slot(event)))) = sim.queue.pop() {
         if now > at && !frozen {
             frozen = true;
@@ -58,11 +58,12 @@ fn one(recmaster: bool, lock: LockChoice, seed: u64) -> Option<f64> {
         sim.now = now;
         sim.dispatch(event);
         sim.check();
-        if frozen && now > at + t / 2 && super::invariants::all_served(&sim.nodes, now, sim.plan.world) {
-            let gap = sim.now - at;
-            if gap > t * 9 / 10 {
-                return Some(gap as f64 / t as f64);
+        if frozen {
+            let served = super::invariants::all_served(&sim.nodes, now, sim.plan.world);
+            if served && missing {
+                return Some((now - at) as f64 / t as f64);
             }
+            missing |= !served;
         }
         if now > at + 60 * t {
             return None;

@@ -11,14 +11,20 @@ pub(super) struct Giver {
     epoch: Option<Epoch>,
     confirmed: [Option<(Pnn, Session)>; ADDRESSES],
     asked: [u64; ADDRESSES],
+    sent: [u64; ADDRESSES],
     moving: u8,
 }
 
 impl Giver {
     pub(super) fn taken(&mut self, from: Pnn, command: &Command, addr: usize) {
-        if self.epoch == Some(command.epoch) {
+        // An answer to an older take says nothing about the last.
+        if self.epoch == Some(command.epoch) && self.sent[addr] == command.number {
             self.confirmed[addr] = Some((from, command.session));
         }
+    }
+
+    pub(super) fn sent(&mut self, command: &Command, addr: usize) {
+        self.sent[addr] = command.number;
     }
 
     /// An operator wants this address elsewhere.

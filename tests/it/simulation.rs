@@ -1,0 +1,71 @@
+//! The lease protocol in the simulated cluster: thousands of histories, a few mutants, the figures (docs/leases.md).
+//!
+//! The long modes are `cargo run --release -p tests --bin simulate`.
+
+use tests::sim::{DIRECTED, LockChoice, Plan, freeze_of, mutants, run};
+
+/// Random and directed histories of one lock: no two holders, all healed.
+fn histories(lock: LockChoice) {
+    for seed in 1_000_000..1_000_600 {
+        let directed = (seed % 2 == 0).then_some(seed as usize / 2 % DIRECTED);
+        let o = run(&Plan::new(seed, lock, directed));
+        let ask = format!("replay: simulate --replay {seed} --lock {lock:?}, directed {directed:?}");
+        assert!(o.violation.is_none(), "{:?}; {ask}", o.violation);
+        assert!(o.healed, "not healed; {ask}");
+    }
+}
+
+#[test]
+fn lock_file() {
+    histories(LockChoice::File);
+}
+
+#[test]
+fn lock_quorum() {
+    histories(LockChoice::Quorum);
+}
+
+#[test]
+fn lock_quorum_short_count() {
+    histories(LockChoice::QuorumShort);
+}
+
+#[test]
+fn lock_helper() {
+    histories(LockChoice::Helper);
+}
+
+/// The same plan gives the same history, event by event.
+#[test]
+fn a_seed_replays_exactly() {
+    let mut plan = Plan::new(42, LockChoice::QuorumShort, None);
+    plan.trace = true;
+    let (a, b) = (run(&plan), run(&plan));
+    assert!(!a.trace.is_empty());
+    assert_eq!((a.events, a.trace), (b.events, b.trace));
+}
+
+/// The rules whose break shows soonest: the simulation can fail. The others need the long mode.
+#[test]
+fn broken_rules_are_found() {
+    for rule in ["D1", "D3", "D4", "D8", "D10", "d16", "d19d"] {
+        let m = mutants().into_iter().find(|m| m.rule == rule).unwrap();
+        let found = (1..3000).any(|seed: u64| {
+            let lock = m.locks[seed as usize % m.locks.len()];
+            let mut plan = Plan::new(seed, lock, (seed % 3 != 0).then_some(seed as usize % DIRECTED));
+            (m.apply)(&mut plan);
+            run(&plan).violation.is_some()
+        });
+        assert!(found, "mutant {rule} ({}) survived 3000 histories", m.words);
+    }
+}
+
+/// DESIGN section 11, as far as the protocol alone decides it.
+#[test]
+fn a_freeze_is_short() {
+    let holder = freeze_of(false, LockChoice::File, 100);
+    let recmaster = freeze_of(true, LockChoice::QuorumShort, 100);
+    assert!(holder.0.len() > 20 && recmaster.0.len() > 20, "{holder:?} {recmaster:?}");
+    assert!(holder.quantile(1.0) <= 1.2, "{holder:?}");
+    assert!(recmaster.quantile(0.5) <= 1.7, "{recmaster:?}");
+}
