@@ -388,6 +388,30 @@ fn without_lo_it_says_that_there_is_no_gate() {
 }
 
 #[test]
+fn a_filter_that_swallows_ticks_is_no_gate() {
+    in_own_network("gate::tests::a_filter_that_swallows_ticks_is_no_gate", async || {
+        set_link("lo", true).await;
+        let mut batch = Batch::new();
+        batch.add(Op::NewTable, Family::Arp, |a| a.text(1, "swallow"));
+        batch.add(Op::NewChain, Family::Arp, |a| {
+            a.text(1, "swallow");
+            a.text(3, "in");
+            a.nest(4, |hook| {
+                hook.be32(1, 0);
+                hook.put(2, &(-1000_i32).to_be_bytes());
+            });
+            // Policy: drop.
+            a.be32(5, 0);
+            a.text(7, "filter");
+        });
+        NfSocket::open().unwrap().commit(&batch.finish()).unwrap();
+        let why = Gate::install(&config(1000), || ()).err().map(|e| e.to_string());
+        assert!(why.as_ref().is_some_and(|e| e.contains("nftables table arp")), "{why:?}");
+        assert_eq!(tables_there(), 0, "nothing is left behind");
+    });
+}
+
+#[test]
 fn steps_round_down() {
     for (lease_ms, left_ms, expected) in [
         (1000, 999, 950),
