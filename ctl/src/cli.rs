@@ -237,6 +237,8 @@ pub(crate) enum Cmd {
         #[arg(ignore_case = true)]
         level: Level,
     },
+    /// Until when this node may serve, what extended that last, and the kernel gate.
+    Lease,
     /// The cluster lock: path or helper; nothing when there is none.
     Getreclock,
     /// What the node may become.

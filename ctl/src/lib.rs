@@ -13,6 +13,7 @@ mod daemon;
 mod event;
 mod foreign;
 mod ip;
+mod lease;
 mod nodes_file;
 mod nodestatus;
 mod out;

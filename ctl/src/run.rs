@@ -3,7 +3,7 @@
 use crate::ask::Asker;
 use crate::cli::{Cli, Cmd, EventCmd, Options, ScriptCmd};
 use crate::out::{Failure, Outcome, Output, Style, finish};
-use crate::{admin, daemon, event, foreign, ip, nodes_file, nodestatus, plan, status, timeline, vars};
+use crate::{admin, daemon, event, foreign, ip, lease, nodes_file, nodestatus, plan, status, timeline, vars};
 use clap::Parser;
 use clap::error::ErrorKind;
 use recoverd::command::Command;
@@ -114,6 +114,7 @@ async fn with_daemon(asker: &mut Asker, options: &Options, command: Cmd, style: 
         Cmd::Getpid => daemon::getpid(asker, style).await,
         Cmd::Getdebug => daemon::getdebug(asker, style).await,
         Cmd::Setdebug { level } => daemon::setdebug(asker, level).await,
+        Cmd::Lease => lease::lease(asker, style).await,
         Cmd::Getreclock => daemon::getreclock(asker, style).await,
         Cmd::Getcapabilities => daemon::getcapabilities(asker, style).await,
         Cmd::Listnodes | Cmd::Other(_) => unreachable!("handled by without_daemon"),

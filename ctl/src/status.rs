@@ -12,9 +12,10 @@ use std::fmt::Write;
 /// `ctdb status`.
 pub(crate) async fn status(asker: &mut Asker, style: Style) -> Outcome {
     let view = asker.status().await?;
+    let lease = if style == Style::Plain { crate::lease::status_line(asker).await } else { None };
     let mut output = Output::styled(
         style,
-        || status_plain(&view),
+        || status_plain(&view) + &lease.unwrap_or_default(),
         |sep| node_table(&view, &shown(&view), sep),
         || status_json(&view),
     );

@@ -131,6 +131,8 @@ pub enum DaemonCommand {
     GetReclock,
     /// `ctdb getcapabilities`.
     GetCapabilities,
+    /// `ctdb lease`.
+    Lease,
     /// `ctdb getdebug`.
     GetDebug,
     /// `ctdb setdebug LEVEL`.
@@ -198,6 +200,8 @@ pub enum DaemonReply {
     },
     /// To `GetDebug`.
     Debug(String),
+    /// To `Lease`; none where there are no leases.
+    Lease(Option<Box<crate::view::LeaseReport>>),
     /// To `EventStatus`; `None` when the event has never run.
     Event(Option<crate::view::EventView>),
     /// To `EventRun`.

@@ -186,3 +186,18 @@ pub struct LeaseView {
     /// Only on the recmaster: all other nodes.
     pub seats: Vec<(Pnn, Seat)>,
 }
+
+/// `ctdb lease`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseReport {
+    /// LeaseTime in microseconds.
+    pub lease_time_us: u64,
+    /// How much longer the node may serve if nothing extends it, in microseconds; none after a lapse.
+    pub left_us: Option<u64>,
+    /// What extended it last, for people.
+    pub rule: String,
+    /// State of the kernel gate, for people.
+    pub gate: String,
+    /// The lease layer's state.
+    pub view: LeaseView,
+}

@@ -1,5 +1,6 @@
 //! Commands that the daemon answers without its machine: processes, events, journal, logging.
 
+use super::lease::LeaseLink;
 use super::{Driver, clock};
 use crate::config::LogLevel;
 use crate::journal::JournalEntry;
@@ -20,6 +21,9 @@ impl Driver {
             DaemonCommand::Ping => DaemonReply::Pong { clients: self.clients.load(Ordering::Relaxed) },
             DaemonCommand::Uptime => DaemonReply::Uptime(self.uptime()),
             DaemonCommand::RunState => DaemonReply::RunState(self.node.runstate()),
+            DaemonCommand::Lease => {
+                DaemonReply::Lease(self.lease.as_ref().and_then(LeaseLink::report).map(Box::new))
+            }
             DaemonCommand::GetReclock => DaemonReply::Reclock(self.lock_text.clone()),
             DaemonCommand::GetCapabilities => {
                 DaemonReply::Capabilities { leader: self.node.leader_capable(), lmaster: self.lmaster }

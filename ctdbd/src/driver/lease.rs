@@ -8,10 +8,12 @@ use recoverd::action::LeaseWish;
 use recoverd::input::Input;
 use recoverd::lease::{Clocks, LeaseInput, LockOrder};
 use recoverd::model::{Epoch, Mono, Session};
+use recoverd::view::{LeaseReport, LeaseView};
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// See the module.
 pub(super) struct LeaseLink {
@@ -19,9 +21,9 @@ pub(super) struct LeaseLink {
     /// The kernel's gate; none where it has none.
     pub(super) gate: Option<Arc<Gate>>,
     /// Why there is no gate.
-    pub(super) degraded: Option<String>,
-    /// Hash of the nodes file, for the lock's record.
-    pub(super) list: u64,
+    degraded: Option<String>,
+    lease_time: Duration,
+    view: Option<LeaseView>,
     /// Proofs of the lock that were asked for: the lock's thread knows one clock only.
     proofs: BTreeMap<Mono, Clocks>,
     /// The epoch whose record the proof asked for then will confirm.
@@ -30,20 +32,38 @@ pub(super) struct LeaseLink {
 }
 
 impl LeaseLink {
-    pub(super) fn new(handle: LeaseHandle, gate: Result<Arc<Gate>, String>, list: u64) -> Self {
+    pub(super) fn new(handle: LeaseHandle, gate: Result<Arc<Gate>, String>, lease_time: Duration) -> Self {
         let (gate, degraded) = match gate {
             Ok(gate) => (Some(gate), None),
             Err(why) => (None, Some(why)),
         };
-        Self { handle, gate, degraded, list, proofs: BTreeMap::new(), recording: None, session: None }
+        Self {
+            handle,
+            gate,
+            degraded,
+            lease_time,
+            view: None,
+            proofs: BTreeMap::new(),
+            recording: None,
+            session: None,
+        }
     }
 
-    /// The gate's state, for people.
-    pub(super) fn gate_state(&self) -> GateState {
-        match (&self.gate, &self.degraded) {
+    /// `ctdb lease`; nothing before the lease layer has said its first word.
+    pub(super) fn report(&self) -> Option<LeaseReport> {
+        let (left, rule) = self.handle.left();
+        let gate = match (&self.gate, &self.degraded) {
             (Some(gate), _) => gate.state(),
             (None, why) => GateState::Degraded(why.clone().unwrap_or_default()),
-        }
+        };
+        let micros = |d: Duration| u64::try_from(d.as_micros()).unwrap_or(u64::MAX);
+        Some(LeaseReport {
+            lease_time_us: micros(self.lease_time),
+            left_us: left.map(micros),
+            rule: rule.to_owned(),
+            gate: gate.to_string(),
+            view: self.view.clone()?,
+        })
     }
 }
 
@@ -56,9 +76,12 @@ impl Driver {
     pub(super) fn on_lease(&mut self, news: LeaseNews) {
         match news {
             LeaseNews::View(view) => {
-                if let Some(lease) = self.lease.as_mut().filter(|l| l.session != view.session) {
-                    lease.session = view.session;
-                    self.guard.session(view.session);
+                if let Some(lease) = &mut self.lease {
+                    lease.view = Some(view.clone());
+                    if lease.session != view.session {
+                        lease.session = view.session;
+                        self.guard.session(view.session);
+                    }
                 }
                 self.feed(Input::Lease(view));
             }

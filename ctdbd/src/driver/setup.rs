@@ -333,7 +333,7 @@ fn lease(
     };
     let handle =
         waiting.start(setup).map_err(system("start the lease thread (UDP, the node service's port)"))?;
-    Ok(Some(LeaseLink::new(handle, gate, list)))
+    Ok(Some(LeaseLink::new(handle, gate, lease_time)))
 }
 
 /// The environment of scripts, as CTDB gives it (DESIGN section 7), and the built-in handlers.

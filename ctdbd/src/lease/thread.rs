@@ -5,7 +5,7 @@ use super::{LeaseNews, clocks};
 use crate::gate::{Gate, Renewal};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use recoverd::lease::{Clocks, Lease, LeaseAction, LeaseConfig, LeaseInput};
+use recoverd::lease::{Clocks, HoldRule, Lease, LeaseAction, LeaseConfig, LeaseInput};
 use recoverd::model::{Epoch, Pnn};
 use recoverd::view::LeaseView;
 use std::collections::BTreeMap;
@@ -13,6 +13,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
@@ -38,14 +39,37 @@ pub struct LeaseSetup {
     pub news: UnboundedSender<LeaseNews>,
 }
 
+/// Until when this node may serve and by which rule, for people: written at every beat, read by anybody.
+#[derive(Debug, Default)]
+struct Shown {
+    /// CLOCK_BOOTTIME in microseconds; 0 after a lapse.
+    deadline: AtomicU64,
+    rule: AtomicU8,
+}
+
 /// The driver's hand on the thread. Nothing here blocks.
 #[derive(Debug, Clone)]
 pub struct LeaseHandle {
     inputs: Sender<LeaseInput>,
     wake: Arc<EventFd>,
+    shown: Arc<Shown>,
 }
 
 impl LeaseHandle {
+    /// How much longer this node may serve if nothing extends its lease, and what extended it last.
+    #[must_use]
+    pub fn left(&self) -> (Option<Duration>, &'static str) {
+        let deadline = self.shown.deadline.load(Ordering::Relaxed);
+        let left = deadline.saturating_sub(clocks::now().boot.0);
+        let rule = match self.shown.rule.load(Ordering::Relaxed) {
+            1 => "the recmaster acknowledged its beat",
+            2 => "a majority of the nodes granted it",
+            3 => "it is recmaster and proved the cluster lock",
+            _ => "not yet",
+        };
+        ((left > 0).then(|| Duration::from_micros(left)), rule)
+    }
+
     /// Feeds the machine.
     pub fn feed(&self, input: LeaseInput) {
         // The thread ends only with the process, or after `Leaving`.
@@ -73,7 +97,7 @@ impl Waiting {
     pub fn new() -> io::Result<Self> {
         let (sender, inputs) = channel();
         let wake = Arc::new(EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?);
-        Ok(Self { handle: LeaseHandle { inputs: sender, wake }, inputs })
+        Ok(Self { handle: LeaseHandle { inputs: sender, wake, shown: Arc::default() }, inputs })
     }
 
     /// The handle, which works once the thread runs.
@@ -102,6 +126,7 @@ impl Waiting {
             gate: setup.gate,
             news: setup.news,
             deadline: None,
+            shown: Arc::clone(&self.handle.shown),
             lapses: 0,
             told: None,
         };
@@ -118,6 +143,7 @@ struct Thread {
     gate: Option<Arc<Gate>>,
     news: UnboundedSender<LeaseNews>,
     deadline: Option<Clocks>,
+    shown: Arc<Shown>,
     lapses: u64,
     told: Option<LeaseView>,
 }
@@ -202,12 +228,20 @@ impl Thread {
                     Err(e) => tracing::error!("lease datagram: {e}"),
                 }
             }
-            LeaseAction::GateUntil { deadline, .. } => {
+            LeaseAction::GateUntil { deadline, rule } => {
                 self.deadline = Some(deadline);
+                self.shown.deadline.store(deadline.boot.0, Ordering::Relaxed);
+                let rule = match rule {
+                    HoldRule::Recmaster => 1,
+                    HoldRule::Peers => 2,
+                    HoldRule::Own => 3,
+                };
+                self.shown.rule.store(rule, Ordering::Relaxed);
                 self.renew(deadline);
             }
             LeaseAction::Lapsed { .. } => {
                 self.deadline = None;
+                self.shown.deadline.store(0, Ordering::Relaxed);
                 self.lapses += 1;
                 if let Some(gate) = &self.gate {
                     gate.close();

@@ -5,6 +5,7 @@
 
 mod call;
 mod control;
+mod lease;
 mod model;
 mod peer;
 mod reply;

@@ -93,6 +93,9 @@ impl From<&DaemonReply> for DaemonField {
             DaemonReply::Pong { clients } => Self::Pong(v1::Pong { clients: *clients }),
             DaemonReply::Uptime(u) => Self::Uptime(u.into()),
             DaemonReply::RunState(r) => Self::RunState(runstate_to(*r)),
+            DaemonReply::Lease(report) => {
+                Self::Lease(v1::LeaseReply { report: report.as_deref().map(Into::into) })
+            }
             DaemonReply::Reclock(setting) => Self::Reclock(v1::Reclock { setting: setting.clone() }),
             DaemonReply::Capabilities { leader, lmaster } => {
                 Self::Capabilities(v1::Capabilities { leader: *leader, lmaster: *lmaster })
@@ -117,6 +120,7 @@ impl TryFrom<DaemonField> for DaemonReply {
             DaemonField::Pong(m) => Self::Pong { clients: m.clients },
             DaemonField::Uptime(u) => Self::Uptime(u.try_into()?),
             DaemonField::RunState(r) => Self::RunState(runstate_from("DaemonReply.run_state", r)?),
+            DaemonField::Lease(m) => Self::Lease(optional(m.report)?.map(Box::new)),
             DaemonField::Reclock(m) => Self::Reclock(m.setting),
             DaemonField::Capabilities(m) => Self::Capabilities { leader: m.leader, lmaster: m.lmaster },
             DaemonField::Debug(level) => Self::Debug(level),

@@ -17,8 +17,8 @@ use recoverd::msg::{NodeState, PeerMsg, RunRequest};
 use recoverd::plan::{Move, MoveReason, Plan};
 use recoverd::takeover::{FailedControl, NodeSummary, Phase, PhaseName, RunReport, RunResult, WhatIf};
 use recoverd::view::{
-    EventView, IfaceRow, IpRow, JournalRow, NodeRow, ScriptInfo, ScriptRow, ScriptState, StatusView,
-    UptimeView,
+    EventView, IfaceRow, IpRow, JournalRow, LeaseReport, LeaseView, NodeRow, ScriptInfo, ScriptRow,
+    ScriptState, Seat, StatusView, UptimeView,
 };
 use std::net::IpAddr;
 use std::time::Duration;
@@ -215,6 +215,7 @@ fn daemon_command() -> impl Strategy<Value = DaemonCommand> {
             DaemonCommand::Uptime,
             DaemonCommand::RunState,
             DaemonCommand::GetReclock,
+            DaemonCommand::Lease,
             DaemonCommand::GetCapabilities,
             DaemonCommand::GetDebug,
             DaemonCommand::ScriptList,
@@ -450,6 +451,7 @@ fn daemon_reply() -> impl Strategy<Value = DaemonReply> {
         any::<u32>().prop_map(|clients| DaemonReply::Pong { clients }),
         uptime.prop_map(DaemonReply::Uptime),
         runstate().prop_map(DaemonReply::RunState),
+        option::of(lease_report()).prop_map(|r| DaemonReply::Lease(r.map(Box::new))),
         option::of(text()).prop_map(DaemonReply::Reclock),
         any::<[bool; 2]>().prop_map(|[leader, lmaster]| DaemonReply::Capabilities { leader, lmaster }),
         text().prop_map(DaemonReply::Debug),
@@ -459,6 +461,22 @@ fn daemon_reply() -> impl Strategy<Value = DaemonReply> {
         vec(row, 0..4).prop_map(DaemonReply::Timeline),
         text().prop_map(DaemonReply::Error),
     ]
+}
+
+fn lease_report() -> impl Strategy<Value = LeaseReport> {
+    let seat = prop_oneof![
+        Just(Seat::Unheard),
+        any::<u64>().prop_map(|s| Seat::Joined(Session(s))),
+        text().prop_map(Seat::Out),
+    ];
+    let seats = vec((any::<u32>().prop_map(Pnn), seat), 0..4);
+    let session = option::of(any::<u64>().prop_map(Session));
+    let view = (epoch(), any::<bool>(), session, any::<u64>(), seats).prop_map(
+        |(epoch, leading, session, lapses, seats)| LeaseView { epoch, leading, session, lapses, seats },
+    );
+    (any::<u64>(), option::of(any::<u64>()), text(), text(), view).prop_map(
+        |(lease_time_us, left_us, rule, gate, view)| LeaseReport { lease_time_us, left_us, rule, gate, view },
+    )
 }
 
 pub(super) fn any_reply() -> impl Strategy<Value = AnyReply> {
