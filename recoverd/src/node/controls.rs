@@ -72,6 +72,10 @@ impl Node {
     }
 
     fn on_control(&mut self, from: Pnn, req: u64, epoch: Epoch, control: Control, cx: &mut Cx) {
+        if from == self.cfg.me && !self.leader.leading() {
+            // What we told ourselves before we stepped down; it must not make us believe that we still lead.
+            return;
+        }
         if epoch < self.leader.epoch || epoch.pnn != from {
             let text = format!(
                 "node {from} asked {} with epoch {epoch}, but epoch {} has begun",

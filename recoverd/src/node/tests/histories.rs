@@ -184,12 +184,12 @@ fn histories(seeds: std::ops::Range<u64>) {
 
 #[test]
 fn histories_1() {
-    histories(0..250);
+    histories(0..500);
 }
 
 #[test]
 fn histories_2() {
-    histories(250..500);
+    histories(500..1000);
 }
 
 #[test]

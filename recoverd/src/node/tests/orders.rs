@@ -183,3 +183,31 @@ fn two_recmasters_without_a_lock_do_not_outbid_each_other_without_end() {
     b.later(Duration::from_secs(4));
     assert_eq!(b.node.status().leader, Some(Pnn(1)));
 }
+
+#[test]
+fn a_recmaster_that_is_stopped_leads_no_more() {
+    let mut b = leading();
+    let actions = b.feed(command(1, Command::Stop));
+    assert!(actions.iter().any(|a| matches!(a, Action::Lock(LockAction::Release))), "{actions:?}");
+    assert_eq!(b.node.status().leader, None);
+}
+
+#[test]
+fn a_recmaster_that_bans_itself_does_not_obey_its_own_last_orders() {
+    let mut b = leading();
+    b.later(Duration::from_secs(1));
+    b.feed(Input::PeerDown { pnn: PEER, why: "reset".into() });
+    for _ in 0..40 {
+        // Its own `ipreallocated` fails in every run.
+        while let Some(event) = b.running.keys().find(|k| *k != "monitor").cloned() {
+            let script = "50.test".to_owned();
+            let bad = EventOutcome::Failed { script, message: "no".into() };
+            b.end(&event, if event == "ipreallocated" { bad } else { OK });
+        }
+        b.dump();
+        b.later(Duration::from_millis(600));
+    }
+    let status = b.node.status();
+    assert!(status.nodes[1].flags.intersects(NodeFlags::BANNED), "{status:?}");
+    assert_eq!(status.leader, None);
+}

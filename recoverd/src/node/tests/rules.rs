@@ -75,6 +75,7 @@ impl Rules {
 
     pub(super) fn leaders(&mut self, n: u32, node: Option<&Node>, life: u64) {
         let Some(node) = node.filter(|x| x.leader.pnn() == Some(Pnn(n))) else { return };
+        assert!(!node.flags.is_inactive(), "node {n} is inactive and leads");
         let who = self.leaders.entry(node.epoch()).or_insert((n, life));
         assert_eq!(*who, (n, life), "epoch {} had another recmaster", node.epoch());
     }
