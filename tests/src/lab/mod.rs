@@ -21,7 +21,9 @@ mod protocol;
 mod record;
 mod setup;
 mod sys;
+mod testimony;
 mod wait;
+mod witness;
 
 pub use clock::now_ns;
 pub use config::{NodeConfig, NodePaths};
@@ -32,7 +34,9 @@ pub use probe::{Mark, Probe};
 pub use process::{HostCommand, Process};
 pub use protocol::{AddressEvent, HeldAddress, LinkState};
 pub use record::{AddressReport, Gap, ProbeReport, Transition};
+pub use testimony::{Dual, WitnessReport};
 pub use wait::wait_for;
+pub use witness::Witness;
 
 use host::Control;
 use process::Family;

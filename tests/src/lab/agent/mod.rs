@@ -1,4 +1,4 @@
-//! The lab's own helper program (`lab-agent`): the init of a lab, the answer service of a node, the probe of the client.
+//! The lab's own helper program (`lab-agent`): the init of a lab, the answer service of a node, the probe and the witness of the client.
 //!
 //! `lab-agent init` makes the namespaces and is process 1 of the lab's pid namespace. When it ends, for whatever reason, the
 //! kernel kills every process of the lab and drops its interfaces: that is the whole clean-up. It ends when the test's end of
@@ -8,6 +8,7 @@ mod echo;
 mod prober;
 mod requests;
 mod topology;
+mod witness;
 
 use crate::lab::protocol::{Hello, InitConfig};
 use crate::lab::sys;
@@ -23,7 +24,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, getegid, geteuid, setsid};
 use std::fs;
 use std::io::{self, IoSlice};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
@@ -51,6 +52,21 @@ enum Cli {
         #[arg(long, default_value_t = 1000)]
         interval_us: u64,
     },
+    /// Ask every node for every address, whatever ARP says.
+    Witness {
+        /// The interface of the nodes' network.
+        #[arg(long)]
+        iface: String,
+        /// An address to ask for (may be repeated).
+        #[arg(long = "addr", required = true)]
+        addresses: Vec<Ipv4Addr>,
+        /// Hardware address of a node (may be repeated).
+        #[arg(long = "mac", required = true)]
+        macs: Vec<String>,
+        /// Time between two rounds in microseconds.
+        #[arg(long, default_value_t = 1000)]
+        interval_us: u64,
+    },
 }
 
 /// UDP port of the answer service.
@@ -65,6 +81,9 @@ pub fn main() -> anyhow::Result<()> {
         Cli::Init { config } => init(&serde_json::from_str(&config).context("config")?),
         Cli::Echo { node } => echo::run(node),
         Cli::Probe { addresses, interval_us } => prober::run(&addresses, interval_us),
+        Cli::Witness { iface, addresses, macs, interval_us } => {
+            witness::run(&iface, &addresses, &macs, interval_us)
+        }
     }
 }
 

@@ -108,17 +108,9 @@ impl Prober {
 
     /// Does what standard input asks; false at its end.
     fn command(&self, input: &mut Vec<u8>) -> anyhow::Result<bool> {
-        let mut chunk = [0_u8; 256];
-        let length = match nix::unistd::read(io::stdin().as_fd(), &mut chunk) {
-            Ok(0) => return Ok(false),
-            Ok(length) => length,
-            Err(Errno::EINTR | Errno::EAGAIN) => return Ok(true),
-            Err(error) => return Err(error).context("standard input"),
-        };
-        input.extend_from_slice(&chunk[..length]);
-        while let Some(end) = input.iter().position(|b| *b == b'\n') {
-            let line: Vec<u8> = input.drain(..=end).collect();
-            let since = String::from_utf8_lossy(&line).trim().strip_prefix("report ").map(str::parse);
+        let Some(commands) = lines(input)? else { return Ok(false) };
+        for line in commands {
+            let since = line.trim().strip_prefix("report ").map(str::parse);
             let since_ns: u64 = since.context("unknown command")??;
             let now_ns = clock::now_ns();
             let addresses =
@@ -133,7 +125,25 @@ impl Prober {
     }
 }
 
-fn socket(own: IpAddr) -> anyhow::Result<Socket> {
+/// The lines that have come on standard input; `input` keeps what is not complete. `None` at its end.
+pub(super) fn lines(input: &mut Vec<u8>) -> anyhow::Result<Option<Vec<String>>> {
+    let mut chunk = [0_u8; 256];
+    let length = match nix::unistd::read(io::stdin().as_fd(), &mut chunk) {
+        Ok(0) => return Ok(None),
+        Ok(length) => length,
+        Err(Errno::EINTR | Errno::EAGAIN) => return Ok(Some(Vec::new())),
+        Err(error) => return Err(error).context("standard input"),
+    };
+    input.extend_from_slice(&chunk[..length]);
+    let mut lines = Vec::new();
+    while let Some(end) = input.iter().position(|b| *b == b'\n') {
+        let line: Vec<u8> = input.drain(..=end).collect();
+        lines.push(String::from_utf8_lossy(&line).into_owned());
+    }
+    Ok(Some(lines))
+}
+
+pub(super) fn socket(own: IpAddr) -> anyhow::Result<Socket> {
     let address = SocketAddr::new(own, 0);
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     if address.is_ipv6() {
@@ -147,7 +157,7 @@ fn socket(own: IpAddr) -> anyhow::Result<Socket> {
 }
 
 /// One answer: from which address, to which request, by which node, and the kernel's stamp.
-fn receive(socket: &Socket) -> Option<(IpAddr, u64, u16, Option<u64>)> {
+pub(super) fn receive(socket: &Socket) -> Option<(IpAddr, u64, u16, Option<u64>)> {
     loop {
         let mut data = [0_u8; 64];
         let mut control = nix::cmsg_space!(TimeSpec);
