@@ -127,6 +127,9 @@ fn an_address_on_a_second_interface_is_taken_off_it() {
 /// Node 1 leads by the cluster lock, its peer follows, and a run waits for the peer's answer.
 fn leading() -> Bench {
     let mut b = Bench::serving();
+    // It has not said how it is: the first run waits a moment for it.
+    b.feed(Input::PeerDown { pnn: PEER, why: "reset".into() });
+    b.peer_up();
     b.feed(Input::Lock(LockInput::Acquired { previous: None }));
     let epoch = Epoch { number: 2, pnn: Pnn(1) };
     b.feed(Input::Lock(LockInput::Recorded { epoch }));
