@@ -132,11 +132,15 @@ impl Lease {
         }
     }
 
-    /// The answer to a release frees the address only if no later take went to that session (d15).
-    pub(super) fn released(&mut self, addr: IpAddr, from: Pnn, session: Session, number: u64) {
-        let Some(claims) = self.lead.as_mut().and_then(|l| l.claims.get_mut(&addr)) else { return };
-        if claims.get(&(from, session)).is_some_and(|take| number > *take || !self.rules.d15_numbers) {
-            claims.remove(&(from, session));
+    /// The answer to a release of this epoch frees the address, if no later take went to that session (d15).
+    pub(super) fn released(&mut self, from: Pnn, c: &Command) {
+        let same = |l: &&mut super::lead::Lead| l.epoch == c.epoch || !self.rules.d15_epoch;
+        let Some(claims) = self.lead.as_mut().filter(same).and_then(|l| l.claims.get_mut(&c.addr)) else {
+            return;
+        };
+        let holder = (from, c.session);
+        if claims.get(&holder).is_some_and(|take| c.number > *take || !self.rules.d15_numbers) {
+            claims.remove(&holder);
         }
     }
 

@@ -92,16 +92,12 @@ pub enum LeaseInput {
         /// Holder.
         from: Pnn,
     },
-    /// Recmaster: a node released the address as command `number` asked.
+    /// Recmaster: a node released an address as asked.
     Released {
-        /// Address.
-        addr: IpAddr,
         /// Who.
         from: Pnn,
-        /// Session that held it.
-        session: Session,
-        /// Number of the release.
-        number: u64,
+        /// The release, as it was sent. An answer of an older epoch says nothing: numbers begin anew (d15).
+        command: Command,
     },
     /// Holder: a command of the recmaster came.
     Command(Command),

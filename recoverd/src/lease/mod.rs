@@ -175,9 +175,7 @@ impl Lease {
             LeaseInput::NodesList { nodes, list } => self.new_list(nodes, list, now),
             LeaseInput::Give { addr, to } => self.give(addr, to, now),
             LeaseInput::Reclaim { addr, from } => self.reclaim(addr, from, now),
-            LeaseInput::Released { addr, from, session, number } => {
-                self.released(addr, from, session, number)
-            }
+            LeaseInput::Released { from, command } => self.released(from, &command),
             LeaseInput::Command(command) => self.commanded(command, now),
             LeaseInput::LetGo { addr } => {
                 self.hold.held.remove(&addr);

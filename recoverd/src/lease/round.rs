@@ -42,7 +42,8 @@ impl Lease {
     /// Whether this node should ask: as `quorum` recmaster always, otherwise when the time left runs short (L2: whatever the
     /// reason) or the contact grows old.
     pub(super) fn round_wanted(&self, now: Clocks) -> bool {
-        let (Some(_), true) = (self.hold.session, self.member.welcomed) else { return false };
+        let known = self.member.welcomed || !self.rules.d19_only_welcomed;
+        let (Some(_), true) = (self.hold.session, known) else { return false };
         if self.lead_active() && matches!(self.lock_kind, LockKind::Quorum { .. }) {
             return true;
         }

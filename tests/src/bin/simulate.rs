@@ -5,7 +5,7 @@
 use clap::Parser;
 use std::process::ExitCode;
 use std::time::Instant;
-use tests::sim::{DIRECTED, LockChoice, Mutant, Plan, freeze_of, mutants, run};
+use tests::sim::{DIRECTED, LockChoice, Plan, freeze_of, hunt, mutants, run};
 
 /// Runs the simulated cluster.
 #[derive(Debug, Parser)]
@@ -101,23 +101,6 @@ fn replay(args: &Args, seed: u64) -> bool {
     }
     println!("{} events, healed {} after {:.1} T, {:?}", o.events, o.healed, o.heal_time, o.violation);
     o.violation.is_none() && o.healed
-}
-
-/// The first history that breaks, among random and directed ones.
-fn hunt(m: &Mutant, first: u64, budget: u64) -> Option<(u64, String)> {
-    for k in 0..budget {
-        let seed = first + k;
-        let lock = m.locks[k as usize % m.locks.len()];
-        let directed = (k % 3 != 0).then_some(k as usize % DIRECTED);
-        let mut plan = Plan::new(seed, lock, directed);
-        (m.apply)(&mut plan);
-        let o = run(&plan);
-        let what = o.violation.or_else(|| (!o.healed).then(|| "not healed".to_owned()));
-        if let Some(what) = what {
-            return Some((k + 1, format!("{lock:?} seed {seed} directed {directed:?}: {what}")));
-        }
-    }
-    None
 }
 
 fn check_mutants(args: &Args) -> bool {

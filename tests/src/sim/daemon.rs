@@ -157,9 +157,7 @@ impl Sim {
                 self.feed(to, Inbound::Taken { from: pnn, command });
                 return;
             }
-            Datagram::Released(c) => {
-                LeaseInput::Released { addr: c.addr, from: pnn, session: c.session, number: c.number }
-            }
+            Datagram::Released(c) => LeaseInput::Released { from: pnn, command: c },
             Datagram::Fenced(session) => LeaseInput::GuardReport { pnn, session },
         };
         self.feed(to, Inbound::Lease(input));
@@ -274,12 +272,7 @@ impl Sim {
                     self.transmit(i, to, Datagram::Command(command));
                     if !command.take && !self.plan.world.release_answered {
                         let (life, from) = (self.nodes[i].life, Pnn(to as u32));
-                        let input = LeaseInput::Released {
-                            addr: command.addr,
-                            from,
-                            session: command.session,
-                            number: command.number,
-                        };
+                        let input = LeaseInput::Released { from, command };
                         self.later(1, Event::Feed { node: i, life, input });
                     }
                 }

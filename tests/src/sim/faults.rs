@@ -4,7 +4,7 @@ use super::prng::Prng;
 use super::setup::{Frame, LockChoice};
 
 /// Number of directed schedules.
-pub const DIRECTED: usize = 7;
+pub const DIRECTED: usize = 9;
 
 /// A fault. Nodes are chosen by role when it strikes, where the role matters.
 #[derive(Debug, Clone, Copy)]
@@ -191,6 +191,27 @@ pub(super) fn schedule(
                     when += p.range(t / 2, 2 * t);
                 }
                 out.push((when, Fault::HealNet));
+            }
+            // A node lives twice within the delays of the network.
+            7 => {
+                out.push((at, Fault::SlowTo { who: Role::Leader, long: p.range(t, 3 * t) }));
+                out.push((at + p.below(t), crash(p, Role::Holder, t / 10)));
+                out.push((at + p.below(t), crash(p, Role::Holder, t / 10)));
+                out.push((at + p.below(2 * t), crash(p, Role::Third, t / 10)));
+                for _ in 0..3 {
+                    out.push((at + p.below(3 * t), Fault::Move));
+                }
+            }
+            // The lock moves while one node hears everybody and is heard by all but the recmaster.
+            8 => {
+                out.push((at, Fault::LeaderHolder { one_way: true }));
+                out.push((at + p.below(t / 2), Fault::LockLoss));
+                out.push((at + p.below(t), Fault::LeaderHolder { one_way: true }));
+                out.push((at + p.range(t / 10, t), Fault::LeaderHolder { one_way: true }));
+                out.push((at + p.below(2 * t), crash(p, Role::Third, t / 2)));
+                if p.percent(40) {
+                    out.push((at + p.below(2 * t), Fault::LeaderAlone));
+                }
             }
             // A node is cut off while the store hangs: the others live on grants.
             _ => {

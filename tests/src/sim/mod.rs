@@ -17,7 +17,7 @@ mod strike;
 
 pub use faults::DIRECTED;
 pub use figures::{Figure, freeze_of};
-pub use mutants::{Mutant, mutants};
+pub use mutants::{Mutant, hunt, mutants};
 pub use setup::{LockChoice, Plan, World};
 
 use daemon::Event;
