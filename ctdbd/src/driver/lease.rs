@@ -12,7 +12,8 @@ use recoverd::view::{LeaseReport, LeaseView};
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher};
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// See the module.
@@ -20,6 +21,7 @@ pub(super) struct LeaseLink {
     pub(super) handle: LeaseHandle,
     /// The kernel's gate; none where it has none.
     pub(super) gate: Option<Arc<Gate>>,
+    pub(super) held: Option<Held>,
     /// Why there is no gate.
     degraded: Option<String>,
     lease_time: Duration,
@@ -39,6 +41,7 @@ impl LeaseLink {
         };
         Self {
             handle,
+            held: gate.clone().map(Held::new),
             gate,
             degraded,
             lease_time,
@@ -161,13 +164,10 @@ impl Driver {
         let Some(lease) = &self.lease else { return };
         match wish {
             LeaseWish::Dropped => {
-                let (gate, handle) = (lease.gate.clone(), lease.handle.clone());
+                let (held, handle) = (lease.held.clone(), lease.handle.clone());
                 tokio::task::spawn_blocking(move || {
-                    if let Some(gate) = gate {
-                        let held: Vec<IpAddr> = gate.held().into_iter().collect();
-                        if let Err(e) = gate.hold(&[], &held) {
-                            tracing::error!("gate: {e}");
-                        }
+                    if let Some(held) = held {
+                        held.clear();
                     }
                     handle.feed(LeaseInput::Dropped { session: random_session() });
                 });
@@ -178,13 +178,52 @@ impl Driver {
     }
 }
 
-/// Lets an address pass the gate, or not any more. Waits for the kernel; what it refuses is logged, and the address stays silent.
-pub(super) async fn hold(gate: Arc<Gate>, addr: IpAddr, on: bool) {
-    let done = tokio::task::spawn_blocking(move || {
-        let (add, remove): (&[IpAddr], &[IpAddr]) = if on { (&[addr], &[]) } else { (&[], &[addr]) };
-        gate.hold(add, remove)
-    });
-    if let Ok(Err(e)) = done.await {
-        tracing::error!("gate: {addr}: {e}");
+/// The set `held` of the gate, as tasks change it. A take that was begun before everything was dropped must not come after it
+/// (leases.md D10), so each bears the life of the set in which it was wanted.
+#[derive(Clone)]
+pub(super) struct Held {
+    gate: Arc<Gate>,
+    life: Arc<AtomicU64>,
+    /// One change at a time, for as long as the kernel takes: not for the driver's own task.
+    turn: Arc<Mutex<()>>,
+}
+
+impl Held {
+    pub(super) fn new(gate: Arc<Gate>) -> Self {
+        Self { gate, life: Arc::default(), turn: Arc::default() }
+    }
+
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The present life of the set.
+    pub(super) fn life(&self) -> u64 {
+        self.life.load(Ordering::SeqCst)
+    }
+
+    /// Lets an address pass, or not any more. Waits for the kernel; what it refuses is logged, and the address stays silent.
+    pub(super) async fn change(self, life: u64, addr: IpAddr, on: bool) {
+        let done = tokio::task::spawn_blocking(move || {
+            let _turn = self.turn();
+            if self.life() != life {
+                return Ok(());
+            }
+            let (add, remove): (&[IpAddr], &[IpAddr]) = if on { (&[addr], &[]) } else { (&[], &[addr]) };
+            self.gate.hold(add, remove)
+        });
+        if let Ok(Err(e)) = done.await {
+            tracing::error!("gate: {addr}: {e}");
+        }
+    }
+
+    /// Empties the set and ends its life: nothing wanted before passes any more. Blocks.
+    fn clear(&self) {
+        let _turn = self.turn();
+        self.life.fetch_add(1, Ordering::SeqCst);
+        let held: Vec<IpAddr> = self.gate.held().into_iter().collect();
+        if let Err(e) = self.gate.hold(&[], &held) {
+            tracing::error!("gate: {e}");
+        }
     }
 }
