@@ -101,6 +101,11 @@ impl Node {
     }
 
     fn reallocate(&mut self, id: u64, word: &str, cx: &mut Cx) {
+        if !self.somebody_may_lead() {
+            // The last active node has left: nobody will run anything, and there is nothing left to move.
+            cx.actions.push(Action::Reply { id, reply: Reply::Ok });
+            return;
+        }
         let cause = format!("operator: {word} on node {}", self.cfg.me);
         self.request_run(RunRequest { cause, ..RunRequest::default() }, Waiter::Command(id), cx);
     }

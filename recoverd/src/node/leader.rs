@@ -10,6 +10,7 @@ use super::{Cx, Node};
 use crate::action::{Action, Kind, Level, LockAction};
 use crate::input::LockInput;
 use crate::model::{Epoch, Event, Mono, Pnn, RunState};
+use crate::msg::NodeState;
 use std::cmp::Reverse;
 
 /// How far this node is on the way to lead.
@@ -79,6 +80,14 @@ impl Node {
         self.cfg.leader_capable
             && !self.flags.is_inactive()
             && matches!(self.runstate, RunState::FirstRecovery | RunState::Startup | RunState::Running)
+    }
+
+    /// Whether a recmaster is there or can come: this node, or a connected one that is active and capable.
+    pub(super) fn somebody_may_lead(&self) -> bool {
+        let able = |s: &NodeState| s.leader_capable && !s.flags.is_inactive();
+        self.may_lead()
+            || self.leader.pnn().is_some()
+            || self.peers.connected().any(|(_, p)| p.state.as_ref().is_none_or(able))
     }
 
     pub(super) fn on_lock(&mut self, lock: LockInput, cx: &mut Cx) {

@@ -285,3 +285,13 @@ fn plan_and_why_answer_on_the_recmaster_only() {
     let sentence = why.explanation.one_sentence();
     assert!(!sentence.contains("kept"), "it says why the address was put there: {sentence}");
 }
+
+#[test]
+fn the_last_active_node_can_be_stopped() {
+    let mut w = World::serving(1, &SIX, |_| {});
+    assert_eq!(w.ask(0, Command::Stop), Reply::Ok);
+    w.run(MS(50));
+    assert_eq!(w.counts(), [0], "{}", w.describe());
+    assert_eq!(w.ask(0, Command::Continue), Reply::Ok);
+    assert_eq!(w.counts(), [6], "{}", w.describe());
+}
