@@ -219,7 +219,8 @@ impl Lease {
         if let Some((hash, nodes)) = self.coming.take() {
             self.lists.replace(hash, &nodes, self.rules.d22_list);
         }
-        let epoch = self.heard.max(self.epoch).next(self.me);
+        let mut epoch = self.heard.max(self.epoch).next(self.me);
+        epoch.number += self.leap();
         let inherited = self.hold.deadline.map(|d| d.minus(self.times.t));
         self.move_to(epoch);
         let quorum = matches!(self.lock_kind, LockKind::Quorum { .. });
@@ -254,6 +255,17 @@ impl Lease {
             let record = LockRecord { epoch, list: self.lists.hash };
             self.out.push(LeaseAction::Lock(LockOrder::Record(record)));
         }
+    }
+
+    /// Without a store that keeps the record, a daemon that lost its memory could begin an epoch that it began before, and old
+    /// datagrams would fit it. The first epoch of a life leaps by chance.
+    fn leap(&mut self) -> u64 {
+        let first = !std::mem::replace(&mut self.began_before, true);
+        if !first || matches!(self.lock_kind, LockKind::Store) || !self.rules.d20_leap {
+            return 0;
+        }
+        let seed = self.hold.session.map_or(self.started.boot.0, |s| s.0);
+        seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 44
     }
 
     pub(super) fn lock_recorded(&mut self, epoch: Epoch, now: Clocks) {

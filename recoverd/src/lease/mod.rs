@@ -64,6 +64,8 @@ pub struct Lease {
     next_beat: Clocks,
     /// The epoch this node is in; it moves only upwards.
     epoch: Epoch,
+    /// This daemon began an epoch already.
+    began_before: bool,
     /// The highest epoch it knows to exist.
     heard: Epoch,
     hold: hold::Hold,
@@ -99,6 +101,7 @@ impl Lease {
             started: Clocks::default(),
             next_beat: Clocks::default(),
             epoch: Epoch::NONE,
+            began_before: false,
             heard: Epoch::NONE,
             hold: hold::Hold::default(),
             member: join::Member::default(),

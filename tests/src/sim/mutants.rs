@@ -67,9 +67,12 @@ pub fn mutants() -> Vec<Mutant> {
         m("D5", "any proof will do, also one begun before the wait ended", BOTH, |p| {
             p.rules.d5_proof_after_wait = false;
         }),
-        m("D6a", "the age of the recmaster's contact is not passed on", FILE, |p| {
-            p.rules.d6_proof_age = false
-        }),
+        accepted(
+            m("D6a", "the age of the recmaster's contact is not passed on", FILE, |p| {
+                p.rules.d6_proof_age = false
+            }),
+            "not found in 60 000 histories (a proof of age T, a minority with the lock and a short G must meet); kept, it is free",
+        ),
         m("D6b", "majority grants without end", FILE, |p| p.rules.d6_cap = false),
         m("D7", "acknowledge without leading", BOTH, |p| p.rules.d7_ack_only_leading = false),
         m("D8", "a lapse does not end the session", BOTH, |p| p.rules.d8_lapse_latches = false),
@@ -78,13 +81,19 @@ pub fn mutants() -> Vec<Mutant> {
         m("d11a", "commands of any session are obeyed", BOTH, |p| p.rules.d11_session_on_commands = false),
         m("d11b", "a guard speaks for any session", BOTH, |p| p.rules.d11_session_on_guard = false),
         m("d12", "join without challenge", BOTH, |p| p.rules.d12_challenge = false),
-        m("d13", "an ended session may join again", BOTH, |p| p.rules.d13_ended_stays_ended = false),
+        accepted(
+            m("d13", "an ended session may join again", BOTH, |p| p.rules.d13_ended_stays_ended = false),
+            "covered since a take needs a live lease (d13b): the ended session has nothing to obey with",
+        ),
         m("d13b", "a take is obeyed without a lease", BOTH, |p| p.rules.take_needs_lease = false),
         m("d14", "grants count for the latest round", BOTH, |p| p.rules.d14_echo_round = false),
         m("d15", "unnumbered takes and releases", BOTH, |p| p.rules.d15_numbers = false),
         m("d15b", "the answer to a release of an older epoch counts", BOTH, |p| p.rules.d15_epoch = false),
         m("d16", "promise quorum rounded down", FILE, |p| p.rules.d16_promise_quorum = false),
-        m("d17a", "age of grants to this session only", BOTH, |p| p.rules.d17_age_any_session = false),
+        accepted(
+            m("d17a", "age of grants to this session only", BOTH, |p| p.rules.d17_age_any_session = false),
+            "not found in 60 000 histories (the reference needed up to 260 000); kept, it is free",
+        ),
         m("d17b", "never granted = infinitely old", BOTH, |p| p.rules.d17_age_at_most_uptime = false),
         m("d18", "no silence after a start", BOTH, |p| p.rules.d18_start_silence = false),
         m("d18+", "grants of young nodes count in a majority", BOTH, |p| p.rules.hushed_needs_all = false),
@@ -101,12 +110,23 @@ pub fn mutants() -> Vec<Mutant> {
         m("d20", "the epoch recorded in the lock is not read", FILE, |p| {
             p.rules.d20_epoch_from_record = false
         }),
+        m("d20b", "without a record, the first epoch of a life does not leap", QUORUM, |p| {
+            p.rules.d20_leap = false
+        }),
         m("d21", "a proof takes a lost lock again", FILE, |p| p.world.no_retake = false),
         m("d23", "waits count from the question, not from knowing", FILE, |p| p.rules.d23_from_known = false),
         m("d24", "own grants are not reported", SHORT, |p| p.rules.d24_own_grants = false),
-        m("d25", "the wait does not count from the join", QUORUM, |p| p.rules.d25_from_join = false),
+        accepted(
+            m("d25", "the wait does not count from the join", QUORUM, |p| p.rules.d25_from_join = false),
+            "not found in 60 000 histories; it survived in the reference too; kept, it is free",
+        ),
         m("d26", "leading has no end", BOTH, |p| p.rules.d26_lead_ends = false),
-        m("d27", "leading on a lease of the last epoch", BOTH, |p| p.rules.d27_proof_of_this_epoch = false),
+        accepted(
+            m("d27", "leading on a lease of the last epoch", BOTH, |p| {
+                p.rules.d27_proof_of_this_epoch = false
+            }),
+            "not found in 60 000 histories (the reference: once in 1 500 000); kept, it is free",
+        ),
         m("helper", "no LockLossTime", HELPER, |p| p.rules.lock_loss_time = false),
         m("release", "claims end when the release is sent", BOTH, |p| p.world.release_answered = false),
         accepted(
