@@ -9,6 +9,7 @@ mod conformance_takeover;
 mod demo;
 mod guard;
 mod lab_self;
+mod lease;
 mod plan;
 mod simulation;
 mod story;

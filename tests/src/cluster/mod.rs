@@ -25,6 +25,8 @@ pub struct ClusterConfig {
     pub legacy: Vec<(String, String)>,
     /// Text of `script.options`; no file if empty.
     pub script_options: String,
+    /// No cluster lock: the nodes vote.
+    pub no_reclock: bool,
 }
 
 impl Default for ClusterConfig {
@@ -37,6 +39,7 @@ impl Default for ClusterConfig {
             tunables: Vec::new(),
             legacy: Vec::new(),
             script_options: String::new(),
+            no_reclock: false,
         }
     }
 }
@@ -76,6 +79,7 @@ impl Cluster {
                 .collect(),
             tunables: config.tunables.clone(),
             legacy: config.legacy.clone(),
+            no_reclock: config.no_reclock,
             ..NodeConfig::default()
         };
         for node in 0..config.nodes {

@@ -22,6 +22,8 @@ pub struct NodeConfig {
     pub tunables: Vec<(String, u32)>,
     /// The cluster lock; a file that all nodes of the lab share if `None`.
     pub reclock: Option<PathBuf>,
+    /// No cluster lock at all: the nodes vote.
+    pub no_reclock: bool,
     /// Log level in `ctdb.conf`; `NOTICE` if `None`.
     pub log_level: Option<String>,
     /// More text for `ctdb.conf`, after the sections `[cluster]` and `[logging]`.
@@ -101,9 +103,13 @@ impl Lab {
         }
         let reclock = config.reclock.clone().unwrap_or_else(|| self.reclock());
         let level = config.log_level.as_deref().unwrap_or("NOTICE");
+        let lock = if config.no_reclock {
+            String::new()
+        } else {
+            format!("\tcluster lock = {}\n", reclock.display())
+        };
         let conf = format!(
-            "[cluster]\n\tcluster lock = {}\n\n[logging]\n\tlocation = file:{}\n\tlog level = {level}\n{}",
-            reclock.display(),
+            "[cluster]\n{lock}\n[logging]\n\tlocation = file:{}\n\tlog level = {level}\n{}",
             paths.log.display(),
             config.extra_conf,
         );

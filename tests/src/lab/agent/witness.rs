@@ -26,7 +26,12 @@ use std::time::Duration;
 const REMEMBERED: usize = 1 << 16;
 
 /// Asks until standard input ends.
-pub(super) fn run(iface: &str, addresses: &[Ipv4Addr], macs: &[String], interval_us: u64) -> anyhow::Result<()> {
+pub(super) fn run(
+    iface: &str,
+    addresses: &[Ipv4Addr],
+    macs: &[String],
+    interval_us: u64,
+) -> anyhow::Result<()> {
     crate::lab::sys::more_important();
     let mut witness = Witness::new(iface, addresses, macs)?;
     let interval = interval_us.max(100) * 1000;
@@ -79,7 +84,8 @@ impl Witness {
             .iter()
             .find_map(|i| i.address?.as_link_addr().copied())
             .with_context(|| format!("no interface {iface}"))?;
-        let own = all.iter().find_map(|i| Some(i.address?.as_sockaddr_in()?.ip())).context("no IPv4 address")?;
+        let own =
+            all.iter().find_map(|i| Some(i.address?.as_sockaddr_in()?.ip())).context("no IPv4 address")?;
         let frames = raw(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, None)?;
         bind(frames.as_raw_fd(), &link).context("packet socket")?;
         let answers = socket(Ipv4Addr::UNSPECIFIED.into())?;

@@ -1,0 +1,47 @@
+//! Machines that hang, and come back believing that nothing has happened.
+
+use super::{BOUND, Trial, trial, trial_by_quorum};
+use std::time::{Duration, Instant};
+
+/// As long as the machine hangs.
+const HANGS: Duration = Duration::from_secs(3);
+
+fn hang(t: &mut Trial, victim: usize, role: &str) {
+    let label = format!("the {role} hangs");
+    let began = Instant::now();
+    t.strike(&label, &[victim], BOUND, |t| t.freeze(victim));
+    // It is still frozen: what it finds when it comes back is what counts.
+    std::thread::sleep(HANGS.saturating_sub(began.elapsed()));
+    t.thaw(victim);
+    t.whole_again(&label);
+    // Both tell it, and name the same session.
+    t.c.wait_entry(victim, "state", |text| text.contains("the lease has lapsed"));
+    let recmaster = t.c.leader_seen_by((victim + 1) % 3);
+    t.c.wait_entry(recmaster, "peer", |text| text.contains(&format!("node {victim} holds nothing")));
+}
+
+#[test]
+fn hanging_follower_is_fenced_and_comes_back() {
+    let Some(mut t) = trial("hanging_follower_is_fenced", &[]) else { return };
+    let (follower, _) = t.roles();
+    hang(&mut t, follower, "follower");
+}
+
+#[test]
+fn hanging_recmaster_is_fenced_and_comes_back() {
+    let Some(mut t) = trial_by_quorum("hanging_recmaster_is_fenced", &[]) else { return };
+    let (_, leader) = t.roles();
+    hang(&mut t, leader, "recmaster");
+}
+
+#[test]
+fn hanging_recmaster_that_keeps_the_lock_file_disturbs_nobody_else() {
+    // Its kernel lives and keeps the lock for it: nobody can lead, but the others extend each other.
+    let Some(mut t) = trial("hanging_recmaster_that_keeps_the_lock_file", &[]) else { return };
+    let (follower, leader) = t.roles();
+    let kept: Vec<_> = [follower, (leader + 2) % 3].iter().flat_map(|n| t.c.of(*n)).collect();
+    let label = "the recmaster hangs with the lock";
+    t.undisturbed(label, &kept, HANGS, |t| t.freeze(leader));
+    t.thaw(leader);
+    t.whole_again(label);
+}
