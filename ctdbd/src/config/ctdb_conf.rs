@@ -137,14 +137,6 @@ pub enum ConfFault {
     /// A transport other than TCP.
     #[error("transport {0} is not supported; write tcp or remove the line")]
     Transport(String),
-    /// A kind of cluster lock that this version does not have.
-    #[error(
-        "cluster lock kind {kind} is not supported by this version; use a path to a file that all nodes share, !/path/to/helper, or etcd:HOST:PORT/KEY"
-    )]
-    LockKind {
-        /// `quorum`.
-        kind: &'static str,
-    },
     /// `cluster lock = !` without a program.
     #[error("cluster lock names no program after the \"!\"; write !/path/to/helper ARGUMENTS")]
     NoHelper,

@@ -170,7 +170,6 @@ fn refused_with_file_line_and_remedy() {
             &[],
             "/etc/ctdb.conf:2: leader timeout cannot",
         ),
-        (&[NODES, good], &["--reclock=quorum"], "--reclock: cluster lock kind quorum is not supported"),
         (
             &[NODES, good],
             &["--reclock=lock"],

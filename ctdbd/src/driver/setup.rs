@@ -116,19 +116,16 @@ pub async fn run(config: Config, level: LevelHandle) -> Result<(u8, String), Fat
 
     let runner = Arc::new(runner(&config, &netif));
     watch_kernel(kernel, netif.clone(), inputs.clone());
-    let lock = config.conf.cluster_lock.as_ref().map(|kind| Lock {
-        handle: match kind {
-            ClusterLock::File(path) => LockHandle::file(path.clone(), lock_events),
-            ClusterLock::Helper(argv) => {
-                LockHandle::helper(argv.clone(), config.conf.cluster_lock_loss_time, lock_events)
-            }
-            ClusterLock::Etcd(etcd) => LockHandle::etcd(etcd.clone(), lock_events),
-        },
-        ticket: None,
-        held: false,
-        recording: None,
-        prove_at: Mono(0),
-    });
+    let lock = match &config.conf.cluster_lock {
+        None | Some(ClusterLock::Quorum) => None,
+        Some(ClusterLock::File(path)) => Some(LockHandle::file(path.clone(), lock_events)),
+        Some(ClusterLock::Helper(argv)) => {
+            Some(LockHandle::helper(argv.clone(), config.conf.cluster_lock_loss_time, lock_events))
+        }
+        Some(ClusterLock::Etcd(etcd)) => Some(LockHandle::etcd(etcd.clone(), lock_events)),
+    };
+    let lock =
+        lock.map(|handle| Lock { handle, ticket: None, held: false, recording: None, prove_at: Mono(0) });
     let (lease_news, lease_rx) = mpsc::unbounded_channel();
     let lease = lease(&config, &id, admin_state.epoch, lease_news, &guard)?;
     if lease.is_none() && config.nodes.lines.iter().filter(|l| l.addr.is_some()).count() > 1 {
@@ -259,7 +256,7 @@ fn machine_config(
         public_addresses: config.public_addresses.clone(),
         tunables: config.tunables.clone(),
         session,
-        has_lock: config.conf.cluster_lock.is_some(),
+        has_lock: config.conf.cluster_lock.as_ref().is_some_and(|l| *l != ClusterLock::Quorum),
         leases,
         leader_capable: config.conf.leader_capability,
         failover_disabled: config.conf.failover_disabled,
@@ -285,9 +282,15 @@ fn lease(
 ) -> Result<Option<LeaseLink>, Fatal> {
     let nodes: Vec<Pnn> = config.nodes.lines.iter().filter(|l| l.addr.is_some()).map(|l| l.pnn).collect();
     let lease_time = config.tunables.lease_time();
+    if config.conf.cluster_lock == Some(ClusterLock::Quorum) && nodes.len() == 2 {
+        tracing::warn!(
+            "cluster lock quorum with two nodes: when one of them is lost the other serves nothing; use a file or etcd"
+        );
+    }
     let lock = match &config.conf.cluster_lock {
         Some(ClusterLock::File(_) | ClusterLock::Etcd(_)) => LockKind::Store,
         Some(ClusterLock::Helper(_)) => LockKind::Helper { loss_time: config.conf.cluster_lock_loss_time },
+        Some(ClusterLock::Quorum) => LockKind::Quorum { short_count: false },
         None if nodes.len() != 2 => LockKind::Quorum { short_count: false },
         None => return Ok(None),
     };

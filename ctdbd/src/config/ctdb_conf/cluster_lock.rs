@@ -15,6 +15,8 @@ pub enum ClusterLock {
     Helper(Vec<String>),
     /// `etcd:…`: a key in an etcd cluster.
     Etcd(EtcdLock),
+    /// `quorum`: votes of the nodes themselves, by the lease protocol. Also what three or more nodes do when nothing is configured.
+    Quorum,
 }
 
 /// As `ctdb getreclock` shows it.
@@ -24,6 +26,7 @@ impl fmt::Display for ClusterLock {
             Self::File(path) => path.display().fmt(f),
             Self::Helper(argv) => write!(f, "!{}", argv.join(" ")),
             Self::Etcd(lock) => lock.fmt(f),
+            Self::Quorum => f.write_str("quorum"),
         }
     }
 }
@@ -47,7 +50,7 @@ pub fn cluster_lock(value: &str) -> Result<Option<ClusterLock>, ConfFault> {
         let lock = value.parse().map_err(|why| ConfFault::Etcd { value: quote(value), why })?;
         Ok(Some(ClusterLock::Etcd(lock)))
     } else if value.eq_ignore_ascii_case("quorum") {
-        Err(ConfFault::LockKind { kind: "quorum" })
+        Ok(Some(ClusterLock::Quorum))
     } else if value.starts_with('/') {
         Ok(Some(ClusterLock::File(PathBuf::from(value))))
     } else {

@@ -62,6 +62,7 @@ fn old_names_and_spellings() {
     let lock = |text: &str| good(&format!("[cluster]\ncluster lock = {text}\n")).cluster_lock.unwrap();
     let argv = ["/bin/helper", "-x", "y"].map(str::to_owned).to_vec();
     assert_eq!(lock("!/bin/helper  -x y"), ClusterLock::Helper(argv));
+    assert_eq!((lock("quorum"), lock("Quorum").to_string()), (ClusterLock::Quorum, "quorum".to_owned()));
     for text in ["/shared/lock", "!/bin/helper -x y", "etcd:h:2379,[fd00::1]:1/k/x?ttl=9"] {
         assert_eq!(lock(text).to_string(), text, "as getreclock shows it");
     }
@@ -110,10 +111,6 @@ fn wrong_values_name_line_and_remedy() {
         (
             "[cluster]\ncluster lock = etcd:h:2379",
             "c:2: cluster lock cannot be \"etcd:h:2379\": there is no /KEY",
-        ),
-        (
-            "[cluster]\nrecovery lock = quorum",
-            "c:2: cluster lock kind quorum is not supported by this version",
         ),
         (
             "[cluster]\ncluster lock loss time = x",
