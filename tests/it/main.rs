@@ -11,5 +11,6 @@ mod guard;
 mod lab_self;
 mod lease;
 mod plan;
+mod quorum;
 mod simulation;
 mod story;
