@@ -141,7 +141,7 @@ pub(super) fn peer_msg() -> impl Strategy<Value = PeerMsg> {
     let ran = prop_oneof![run_id().prop_map(Ok), text().prop_map(Err)];
     prop_oneof![
         node_state().prop_map(PeerMsg::State),
-        (any::<u64>(), epoch(), proptest::option::of(any::<u64>()), control()).prop_map(
+        (any::<u64>(), epoch(), option::of(any::<u64>()), control()).prop_map(
             |(req, epoch, session, control)| PeerMsg::Control {
                 req,
                 epoch,
