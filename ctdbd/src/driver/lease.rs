@@ -112,6 +112,7 @@ impl Driver {
                     epoch: record.epoch,
                     list: record.list,
                     session: self.session,
+                    lease: record.session,
                     host,
                 });
                 lock.handle.prove(at);
@@ -131,7 +132,11 @@ impl Driver {
             LockEvent::Acquired { ticket, record, latency, .. } if lock.ticket == Some(ticket) => {
                 tracing::info!("cluster lock taken ({} ms)", latency.as_millis());
                 lease.proofs.clear();
-                let previous = record.map(|r| recoverd::lease::LockRecord { epoch: r.epoch, list: r.list });
+                let previous = record.map(|r| recoverd::lease::LockRecord {
+                    epoch: r.epoch,
+                    list: r.list,
+                    session: r.lease,
+                });
                 lease.handle.feed(LeaseInput::LockAcquired { previous });
             }
             LockEvent::Lost { ticket, reason } if lock.ticket == Some(ticket) => {

@@ -179,7 +179,8 @@ impl Driver {
     }
 
     fn record_epoch(&mut self, epoch: Epoch) {
-        let record = LockRecord { epoch, list: 0, session: self.session, host: self.host.clone() };
+        let record =
+            LockRecord { epoch, list: 0, session: self.session, lease: None, host: self.host.clone() };
         if let Some(lock) = &mut self.lock {
             lock.recording = Some(epoch);
             lock.handle.record(record);

@@ -16,6 +16,9 @@ pub struct LockRecord {
     pub list: u64,
     /// The life of the holder's daemon.
     pub session: Session,
+    /// The holder's lease session when it wrote this; none without leases, and in records that do not say.
+    #[serde(default)]
+    pub lease: Option<Session>,
     /// The holder's host name, for people.
     pub host: String,
 }

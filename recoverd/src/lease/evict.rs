@@ -184,11 +184,18 @@ impl Lease {
         ends.map(|e| now.until_waited(e)).filter(|d| *d > 0).min().unwrap_or(u64::MAX)
     }
 
-    /// d11: a guard speaks for the session that it guarded, no other.
+    /// d11: a guard speaks for the session that it guarded, no other: a joined one, or that of the recmaster before.
     pub(super) fn guard_report(&mut self, pnn: Pnn, session: Session) {
         let Some(lead) = self.lead.as_ref().filter(|l| l.active()) else { return };
         let joined = lead.joined_session(pnn);
         if joined == Some(session) || (joined.is_some() && !self.rules.d11_session_on_guard) {
+            self.out_of(pnn, OutHow::Guard);
+        } else if let (Some(Seat::Unheard), true) =
+            (lead.seats.get(&pnn), lead.fenceable == Some((pnn, session)))
+        {
+            if let Some(lead) = &mut self.lead {
+                lead.ended.insert((pnn, session));
+            }
             self.out_of(pnn, OutHow::Guard);
         }
     }

@@ -162,7 +162,8 @@ impl Lease {
         }
         let Some(&(_, sent)) = self.hold.beats.iter().find(|(s, _)| *s == seq) else { return };
         self.hold.answered = Some(now);
-        self.member.welcomed = true;
+        self.member.welcome(now);
+        self.member.lived(sent, self.times.wait(self.times.t));
         self.grantor.support(epoch);
         if settled {
             self.lists.settle();

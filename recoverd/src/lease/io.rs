@@ -13,6 +13,8 @@ pub struct LockRecord {
     pub epoch: Epoch,
     /// Hash of its nodes file.
     pub list: u64,
+    /// Its session then, which is the one that leads that epoch, if it had one.
+    pub session: Option<Session>,
 }
 
 /// Something happened. The clocks of that moment come beside it.

@@ -18,9 +18,24 @@ pub(super) struct Member {
     nonce: Option<u64>,
     /// The recmaster knows this session.
     pub(super) welcomed: bool,
+    /// Since when; not set on the recmaster itself.
+    since: Option<Clocks>,
+    /// W(T) after that the recmaster still lived: nobody leads an older epoch any more.
+    pub(super) alone: bool,
 }
 
 impl Member {
+    /// The recmaster welcomed this session, or acknowledged it.
+    pub(super) fn welcome(&mut self, now: Clocks) {
+        self.welcomed = true;
+        self.since.get_or_insert(now);
+    }
+
+    /// The recmaster lived when that beat was sent, or later.
+    pub(super) fn lived(&mut self, sent: Clocks, w_of_t: Micros) {
+        self.alone |= self.since.is_some_and(|s| sent.has_waited(s.plus(w_of_t)));
+    }
+
     pub(super) fn reset(&mut self) {
         *self = Self::default();
     }
@@ -227,7 +242,7 @@ impl Lease {
             self.lists.settle();
         }
         if !self.member.welcomed {
-            self.member.welcomed = true;
+            self.member.welcome(now);
             self.out.push(LeaseAction::Leader { epoch, welcomed: true });
             self.beat(now);
         }

@@ -38,6 +38,8 @@ pub(super) struct Lead {
     began: Clocks,
     /// Holder of the lock before, named in it.
     predecessor: Option<Pnn>,
+    /// Its session, if a word of its guard about that one settles the matter.
+    pub(super) fenceable: Option<(Pnn, Session)>,
     /// The record is in the lock: the epoch may be announced.
     recorded: bool,
     /// It leads no more (d26).
@@ -207,8 +209,12 @@ impl Lease {
         {
             self.heard = self.heard.max(e);
         }
+        // A predecessor that led alone to its end can have had no other session that anybody led since: its guard's word will do.
+        let alone = self.member.alone && recorded == Some(self.epoch);
+        let session = previous.and_then(|p| p.session).filter(|_| alone || !self.rules.guard_of_lone_leader);
         self.begin_epoch(known_at, now);
         if let Some(lead) = &mut self.lead {
+            lead.fenceable = recorded.map(|e| e.pnn).zip(session);
             lead.predecessor = recorded.map(|e| e.pnn);
         }
     }
@@ -230,6 +236,7 @@ impl Lease {
             known_at,
             began: now,
             predecessor: None,
+            fenceable: None,
             recorded: quorum,
             over: false,
             proof: None,
@@ -252,7 +259,7 @@ impl Lease {
         if quorum {
             self.open_epoch(now);
         } else {
-            let record = LockRecord { epoch, list: self.lists.hash };
+            let record = LockRecord { epoch, list: self.lists.hash, session: self.hold.session };
             self.out.push(LeaseAction::Lock(LockOrder::Record(record)));
         }
     }

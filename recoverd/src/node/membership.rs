@@ -49,17 +49,25 @@ impl Node {
             self.lease_lead(view.epoch, cx);
         }
         // Whom to follow is learned from the recmaster's own word, which it gives when it leads and can serve requests.
-        if view.leading && old.is_none_or(|o| o.seats != view.seats) {
+        if view.leading && old.as_ref().is_none_or(|o| o.seats != view.seats) {
+            let was_out = |pnn: &Pnn| {
+                old.iter().flat_map(|o| &o.seats).any(|(p, seat)| p == pnn && matches!(seat, Seat::Out(_)))
+            };
             for (pnn, seat) in &view.seats {
-                if let Seat::Out(how) = seat {
-                    self.seat_vacated(*pnn, how, cx);
+                match seat {
+                    Seat::Out(how) => self.seat_vacated(*pnn, how, !was_out(pnn), cx),
+                    Seat::Joined(_) | Seat::Unheard => drop(self.membership.noted.remove(pnn)),
                 }
             }
             self.request_run_here("the members of the cluster changed".to_owned());
         }
     }
 
-    fn seat_vacated(&mut self, pnn: Pnn, how: &str, cx: &mut Cx) {
+    fn seat_vacated(&mut self, pnn: Pnn, how: &str, newly: bool, cx: &mut Cx) {
+        if newly {
+            // Its link may look well for long: a run does not wait for the answers of a node that is cut off or hangs.
+            self.runs_lost_peer(pnn, cx);
+        }
         if self.membership.noted.insert(pnn, how.to_owned()).as_deref() != Some(how) {
             cx.journal(Kind::Peer, None, format!("node {pnn} holds nothing: {how}"));
         }

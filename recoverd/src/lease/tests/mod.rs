@@ -31,10 +31,17 @@ fn recmaster(nodes: u32) -> Lease {
     let mut l = Lease::new(&config(nodes));
     l.handle(LeaseInput::Start { stored: Epoch::NONE, before: None }, at(990));
     l.handle(LeaseInput::Dropped { session: Session(1) }, at(991));
-    let previous = Some(LockRecord { epoch: Epoch { number: 6, pnn: Pnn(1) }, list: 1 });
+    let previous = Some(LockRecord { epoch: Epoch { number: 6, pnn: Pnn(1) }, list: 1, session: None });
     let acts = l.handle(LeaseInput::LockAcquired { previous }, at(992));
     let epoch = Epoch { number: 7, pnn: Pnn(0) };
-    assert!(acts.contains(&LeaseAction::Lock(LockOrder::Record(LockRecord { epoch, list: 1 }))), "{acts:?}");
+    assert!(
+        acts.contains(&LeaseAction::Lock(LockOrder::Record(LockRecord {
+            epoch,
+            list: 1,
+            session: Some(Session(1))
+        }))),
+        "{acts:?}"
+    );
     l.handle(LeaseInput::LockRecorded { epoch }, at(1000));
     l.handle(LeaseInput::LockProved { asked_at: at(1000) }, at(1010));
     l
@@ -106,11 +113,55 @@ fn the_predecessor_is_out_after_w_t_and_a_proof() {
     assert_eq!(l.may_give(addr(), at(2124)), Ok(()));
 }
 
+/// Node 0 follows node 1 from 1000 ms on, until that one last acknowledged a beat sent at `lived`; then it gets the lock after it.
+fn heir(lived: u64) -> Lease {
+    let (old, session) = (Epoch { number: 6, pnn: Pnn(1) }, Session(1));
+    let mut l = Lease::new(&config(2));
+    let from = |msg| LeaseInput::Msg { from: Pnn(1), msg };
+    l.handle(LeaseInput::Start { stored: Epoch::NONE, before: None }, at(990));
+    l.handle(LeaseInput::Dropped { session }, at(991));
+    l.handle(from(LeaseMsg::Challenge { epoch: old, nonce: 1, list: 1 }), at(999));
+    l.handle(from(LeaseMsg::Welcome { epoch: old, session, settled: false }), at(1000));
+    for ms in (1000..=lived).step_by(100) {
+        for action in l.handle(LeaseInput::Tick, at(ms)) {
+            if let LeaseAction::Send { to: Pnn(1), msg: LeaseMsg::Beat { seq, .. } } = action {
+                let ack = LeaseMsg::Ack { epoch: old, session, seq, age: 0, settled: false };
+                l.handle(from(ack), at(ms + 1));
+            }
+        }
+    }
+    let previous = Some(LockRecord { epoch: old, list: 1, session: Some(Session(77)) });
+    l.handle(LeaseInput::LockAcquired { previous }, at(lived + 10));
+    let epoch = Epoch { number: 7, pnn: Pnn(0) };
+    l.handle(LeaseInput::LockRecorded { epoch }, at(lived + 11));
+    l.handle(LeaseInput::LockProved { asked_at: at(lived + 11) }, at(lived + 12));
+    l
+}
+
+#[test]
+fn the_guard_of_the_recmaster_before_is_believed() {
+    let mut l = heir(2400);
+    // d11: another session is none of its business.
+    l.handle(LeaseInput::GuardReport { pnn: Pnn(1), session: Session(78) }, at(2413));
+    assert!(l.may_give(addr(), at(2413)).is_err());
+    let acts = l.handle(LeaseInput::GuardReport { pnn: Pnn(1), session: Session(77) }, at(2414));
+    assert!(acts.contains(&LeaseAction::Out { pnn: Pnn(1), session: None, how: OutHow::Guard }), "{acts:?}");
+    assert_eq!(l.may_give(addr(), at(2414)), Ok(()));
+}
+
+#[test]
+fn the_guard_of_a_recmaster_that_led_shortly_is_not() {
+    // An older recmaster may still lead, and may have acknowledged a later session of that node.
+    let mut l = heir(2000);
+    l.handle(LeaseInput::GuardReport { pnn: Pnn(1), session: Session(77) }, at(2014));
+    assert!(l.may_give(addr(), at(2014)).is_err());
+}
+
 #[test]
 fn a_lock_record_of_an_unknown_list_is_not_ours_to_follow() {
     let mut l = Lease::new(&config(1));
     l.handle(LeaseInput::Start { stored: Epoch::NONE, before: None }, at(990));
-    let previous = Some(LockRecord { epoch: Epoch { number: 6, pnn: Pnn(1) }, list: 99 });
+    let previous = Some(LockRecord { epoch: Epoch { number: 6, pnn: Pnn(1) }, list: 99, session: None });
     let acts = l.handle(LeaseInput::LockAcquired { previous }, at(992));
     assert!(acts.contains(&LeaseAction::Lock(LockOrder::Leave)), "{acts:?}");
     assert!(acts.iter().any(|a| matches!(a, LeaseAction::Journal { text } if text.contains("nodes file"))));
