@@ -181,6 +181,8 @@ pub struct LeaseView {
     pub leading: bool,
     /// The present session; none between a lapse and its end.
     pub session: Option<Session>,
+    /// Whether the present session was ever extended: without that it cannot lapse, and must take nothing (docs/leases.md d13b).
+    pub extended: bool,
     /// Counts the lapses of this life; each means: drop everything, then say so.
     pub lapses: u64,
     /// Only on the recmaster: all other nodes.

@@ -26,7 +26,8 @@ fn the_guard_of_a_killed_daemon_takes_its_addresses_off() {
     let mark = probe.mark("kill -9");
     c.daemon(1).kill9().unwrap();
     c.wait_balanced(&[0, 2]);
-    wait_for("the guard's end", SOON, || if guarded(&run) { Err("it lives".to_owned()) } else { Ok(()) }).unwrap();
+    wait_for("the guard's end", SOON, || if guarded(&run) { Err("it lives".to_owned()) } else { Ok(()) })
+        .unwrap();
     probe.wait_all_answer(SOON).unwrap();
     let report = probe.report_since(&mark).unwrap();
     println!("kill -9 of a daemon: longest gap {:?}", report.longest_gap());
@@ -42,7 +43,9 @@ fn the_guard_of_a_killed_daemon_takes_its_addresses_off() {
 
 #[test]
 fn a_clean_stop_ends_the_guard_without_a_word() {
-    let Some(mut c) = Cluster::for_test("a_clean_stop_ends_the_guard_without_a_word", &ClusterConfig::default()) else {
+    let Some(mut c) =
+        Cluster::for_test("a_clean_stop_ends_the_guard_without_a_word", &ClusterConfig::default())
+    else {
         return;
     };
     let run = c.daemon(2).paths().run.clone();

@@ -10,7 +10,8 @@ fn json(c: &Cluster, node: usize, args: &[&str]) -> (i32, Value) {
 
 #[test]
 fn a_plan_says_what_would_happen_and_changes_nothing() {
-    let Some(c) = Cluster::for_test("a_plan_says_what_would_happen_and_changes_nothing", &ClusterConfig::default())
+    let Some(c) =
+        Cluster::for_test("a_plan_says_what_would_happen_and_changes_nothing", &ClusterConfig::default())
     else {
         return;
     };
@@ -48,7 +49,8 @@ fn a_plan_says_what_would_happen_and_changes_nothing() {
 
 #[test]
 fn why_answers_in_one_sentence_with_the_run_that_decided() {
-    let Some(c) = Cluster::for_test("why_answers_in_one_sentence_with_the_run_that_decided", &ClusterConfig::default())
+    let Some(c) =
+        Cluster::for_test("why_answers_in_one_sentence_with_the_run_that_decided", &ClusterConfig::default())
     else {
         return;
     };

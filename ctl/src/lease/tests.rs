@@ -14,6 +14,7 @@ fn report() -> LeaseReport {
             epoch: Epoch { number: 3, pnn: Pnn(1) },
             leading: true,
             session: Some(Session(0xab)),
+            extended: true,
             lapses: 1,
             seats: vec![(Pnn(0), Seat::Joined(Session(0xcd))), (Pnn(2), Seat::Out("evicted".into()))],
         },

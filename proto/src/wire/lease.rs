@@ -25,6 +25,7 @@ impl From<&LeaseReport> for v1::LeaseReport {
             leading: r.view.leading,
             session: r.view.session.map(|s| s.0),
             lapses: r.view.lapses,
+            extended: r.view.extended,
             seats: r.view.seats.iter().map(seat).collect(),
         }
     }
@@ -51,6 +52,7 @@ impl TryFrom<v1::LeaseReport> for LeaseReport {
                 leading: m.leading,
                 session: m.session.map(Session),
                 lapses: m.lapses,
+                extended: m.extended,
                 seats: m.seats.into_iter().map(seat).collect::<Result<_, _>>()?,
             },
         })

@@ -21,6 +21,7 @@ impl Lease {
             }
             None => Vec::new(),
         };
-        LeaseView { epoch: self.epoch, leading, session: self.hold.session, lapses: 0, seats }
+        let extended = self.hold.session.is_some() && self.hold.deadline.is_some();
+        LeaseView { epoch: self.epoch, leading, session: self.hold.session, extended, lapses: 0, seats }
     }
 }

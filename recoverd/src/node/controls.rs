@@ -47,6 +47,7 @@ impl Controls {
 
 impl Node {
     pub(super) fn on_peer_msg(&mut self, from: Pnn, msg: PeerMsg, cx: &mut Cx) {
+        let Some(msg) = self.membership.defer(from, msg) else { return };
         match msg {
             PeerMsg::State(state) => self.on_state(from, state, cx),
             PeerMsg::Control { req, epoch, session, control } => {

@@ -6,7 +6,9 @@
 
 use super::{Cx, Node};
 use crate::action::{Action, Kind, LeaseWish, Level};
+use crate::control::Control;
 use crate::model::{Epoch, Pnn, RunState, Session};
+use crate::msg::PeerMsg;
 use crate::view::{LeaseView, Seat};
 use std::collections::BTreeMap;
 
@@ -17,6 +19,8 @@ pub(super) struct Membership {
     /// The lease has lapsed, or the daemon has just started: nothing may be taken until everything is off.
     dropping: bool,
     capable: Option<bool>,
+    /// Takes that came before the session was first extended: they wait for that, or for its end.
+    waiting: Vec<(Pnn, PeerMsg)>,
     /// What the journal says of nodes that are out.
     noted: BTreeMap<Pnn, String>,
 }
@@ -30,6 +34,26 @@ impl Membership {
         self.view.as_ref()?.seats.iter().find(|(p, _)| *p == pnn).map(|(_, seat)| seat)
     }
 
+    /// Whether takes wait for a session that is not the present one any more.
+    fn waiting_for_another(&self, session: Option<Session>) -> bool {
+        self.waiting.iter().any(|(_, m)| !matches!(m, PeerMsg::Control { session: s, .. } if *s == session))
+    }
+
+    /// Keeps a take that came before this session was first extended; gives it back if it need not wait.
+    pub(super) fn defer(&mut self, from: Pnn, msg: PeerMsg) -> Option<PeerMsg> {
+        let early = match (&self.view, &msg) {
+            (Some(v), PeerMsg::Control { session, control: Control::TakeoverIp { .. }, .. }) => {
+                !v.extended && v.session.is_some() && *session == v.session
+            }
+            _ => false,
+        };
+        if !early {
+            return Some(msg);
+        }
+        self.waiting.push((from, msg));
+        None
+    }
+
     pub(super) fn dropping(&self) -> bool {
         self.dropping
     }
@@ -40,6 +64,12 @@ impl Node {
         let old = self.membership.view.replace(view.clone());
         if view.lapses != old.as_ref().map_or(0, |v| v.lapses) {
             self.lapsed(cx);
+        }
+        // Refused when the session they were meant for is over, obeyed when it has a lease now.
+        if view.extended || self.membership.waiting_for_another(view.session) {
+            for (from, msg) in std::mem::take(&mut self.membership.waiting) {
+                self.on_peer_msg(from, msg, cx);
+            }
         }
         let leads = self.leader.leading();
         if leads && (!view.leading || view.epoch != self.leader.epoch) {

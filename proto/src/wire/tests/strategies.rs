@@ -472,7 +472,10 @@ fn lease_report() -> impl Strategy<Value = LeaseReport> {
     let seats = vec((any::<u32>().prop_map(Pnn), seat), 0..4);
     let session = option::of(any::<u64>().prop_map(Session));
     let view = (epoch(), any::<bool>(), session, any::<u64>(), seats).prop_map(
-        |(epoch, leading, session, lapses, seats)| LeaseView { epoch, leading, session, lapses, seats },
+        |(epoch, leading, session, lapses, seats)| {
+            let extended = lapses % 2 == 0;
+            LeaseView { epoch, leading, session, extended, lapses, seats }
+        },
     );
     (any::<u64>(), option::of(any::<u64>()), text(), text(), view).prop_map(
         |(lease_time_us, left_us, rule, gate, view)| LeaseReport { lease_time_us, left_us, rule, gate, view },

@@ -1,11 +1,12 @@
 //! Tests of the node machine: whole clusters in memory. `stories` has one story each, on a kind cluster (`world`); `histories` has
 //! random ones on an unkind cluster (`cluster`, `steps`, `services`, `faults`), with `rules` that hold always;
-//! `orders` has what they found, on one machine (`bench`).
+//! `orders` has what they found, on one machine (`bench`); `leases` has the machine on top of the lease layer.
 
 mod bench;
 mod cluster;
 mod faults;
 mod histories;
+mod leases;
 mod orders;
 mod rng;
 mod rules;
