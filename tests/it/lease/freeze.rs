@@ -14,7 +14,7 @@ fn hang(t: &mut Trial, victim: usize, role: &str) {
     std::thread::sleep(HANGS.saturating_sub(began.elapsed()));
     t.thaw(victim);
     t.whole_again(&label);
-    // Both tell it, and name the same session.
+    // Both tell it.
     t.c.wait_entry(victim, "state", |text| text.contains("the lease has lapsed"));
     let recmaster = t.c.leader_seen_by((victim + 1) % 3);
     t.c.wait_entry(recmaster, "peer", |text| text.contains(&format!("node {victim} holds nothing")));
