@@ -121,7 +121,7 @@ impl Lease {
     fn wait_end(&self, pnn: Pnn) -> Option<Clocks> {
         let lead = self.lead.as_ref()?;
         match lead.seats.get(&pnn)? {
-            Seat::Out => None,
+            Seat::Out(..) => None,
             Seat::Joined(j) => self.wait_end_joined(lead, pnn, j),
             Seat::Unheard if pnn == self.me => None,
             Seat::Unheard => self.wait_end_unheard(lead, pnn),
@@ -210,7 +210,7 @@ impl Lease {
                 claims.remove(&(pnn, session));
             }
         }
-        lead.seats.insert(pnn, Seat::Out);
+        lead.seats.insert(pnn, Seat::Out(how, session));
         self.out.push(LeaseAction::Out { pnn, session, how });
     }
 

@@ -6,7 +6,7 @@
 
 use super::clock::Clocks;
 use super::evict::Evicting;
-use super::io::{HoldRule, LeaseAction, LockOrder, LockRecord};
+use super::io::{HoldRule, LeaseAction, LockOrder, LockRecord, OutHow};
 use super::{Lease, LeaseMsg, LockKind};
 use crate::model::{Epoch, Pnn, Session};
 use std::collections::{BTreeMap, BTreeSet};
@@ -78,8 +78,8 @@ pub(super) enum Seat {
     Unheard,
     /// A session of it is joined.
     Joined(Joined),
-    /// It holds nothing.
-    Out,
+    /// It holds nothing: how that is known, and the session that was joined.
+    Out(OutHow, Option<Session>),
 }
 
 /// A joined session.

@@ -2,8 +2,24 @@
 
 use super::Lease;
 use super::clock::Clocks;
+use super::io::OutHow;
 use super::lead::Seat as LeadSeat;
+use crate::model::Session;
 use crate::view::{LeaseView, Seat};
+
+/// For people and the journal: how it is known that a node holds nothing.
+fn words(how: OutHow, session: Option<Session>) -> String {
+    let how = match how {
+        OutHow::JoinedAnew => "it began a new session",
+        OutHow::Shutdown => "it shut down",
+        OutHow::Guard => "its guard has fenced it",
+        OutHow::Evicted => "its lease cannot be alive any more",
+    };
+    match session {
+        Some(session) => format!("{how} (session {session})"),
+        None => how.to_owned(),
+    }
+}
 
 impl Lease {
     /// The present state. `lapses` is counted by the driver, which alone sees every lapse.
@@ -13,7 +29,7 @@ impl Lease {
         let seat = |seat: &LeadSeat| match seat {
             LeadSeat::Unheard => Seat::Unheard,
             LeadSeat::Joined(j) => Seat::Joined(j.session),
-            LeadSeat::Out => Seat::Out("it is out by the lease protocol".to_owned()),
+            LeadSeat::Out(how, session) => Seat::Out(words(*how, *session)),
         };
         let seats = match self.lead.as_ref().filter(|_| leading) {
             Some(lead) => {

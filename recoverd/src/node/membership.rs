@@ -63,7 +63,7 @@ impl Node {
     pub(super) fn on_lease(&mut self, view: LeaseView, cx: &mut Cx) {
         let old = self.membership.view.replace(view.clone());
         if view.lapses != old.as_ref().map_or(0, |v| v.lapses) {
-            self.lapsed(cx);
+            self.lapsed(old.as_ref().and_then(|v| v.session), cx);
         }
         // Refused when the session they were meant for is over, obeyed when it has a lease now.
         if view.extended || self.membership.waiting_for_another(view.session) {
@@ -104,16 +104,15 @@ impl Node {
     }
 
     /// The lease has lapsed: the gate is shut already. Everything goes before anything else is heard.
-    fn lapsed(&mut self, cx: &mut Cx) {
+    fn lapsed(&mut self, session: Option<Session>, cx: &mut Cx) {
         self.membership.dropping = true;
         if self.runstate > RunState::Init {
-            if self.membership.view.as_ref().is_some_and(|v| v.lapses > 1) {
-                cx.log(Level::Error, "the lease has lapsed: dropping all public addresses");
-                cx.journal(
-                    Kind::State,
-                    None,
-                    "the lease has lapsed: the gate is shut, all public addresses are dropped",
+            if let Some(session) = session {
+                let text = format!(
+                    "the lease of session {session} has lapsed: the gate is shut, all public addresses are dropped"
                 );
+                cx.log(Level::Error, text.clone());
+                cx.journal(Kind::State, None, text);
             }
             self.drop_all_ips("the lease has lapsed", cx);
         }

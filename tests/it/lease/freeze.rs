@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 /// As long as the machine hangs.
 const HANGS: Duration = Duration::from_secs(3);
 
-fn hang(t: &mut Trial, victim: usize, role: &str) {
+/// What the journals of the victim and of the recmaster say about it.
+fn hang(t: &mut Trial, victim: usize, role: &str) -> [String; 2] {
     let label = format!("the {role} hangs");
     let began = Instant::now();
     t.strike(&label, &[victim], BOUND, |t| t.freeze(victim));
@@ -15,23 +16,28 @@ fn hang(t: &mut Trial, victim: usize, role: &str) {
     t.thaw(victim);
     t.whole_again(&label);
     // Both tell it.
-    t.c.wait_entry(victim, "state", |text| text.contains("the lease has lapsed"));
+    let lapsed = t.c.wait_entry(victim, "state", |text| text.contains("has lapsed: the gate is shut"));
     let recmaster = t.c.leader_seen_by((victim + 1) % 3);
-    t.c.wait_entry(recmaster, "peer", |text| text.contains(&format!("node {victim} holds nothing")));
+    let fenced =
+        t.c.wait_entry(recmaster, "peer", |text| text.contains(&format!("node {victim} holds nothing")));
+    [lapsed, fenced]
 }
 
 #[test]
 fn hanging_follower_is_fenced_and_comes_back() {
     let Some(mut t) = trial("hanging_follower_is_fenced", &[]) else { return };
     let (follower, _) = t.roles();
-    hang(&mut t, follower, "follower");
+    let [lapsed, fenced] = hang(&mut t, follower, "follower");
+    let session = lapsed.split_once("session ").unwrap().1.split(' ').next().unwrap();
+    assert!(fenced.contains(session), "the same story with the same ids: {lapsed}\n{fenced}");
 }
 
 #[test]
 fn hanging_recmaster_is_fenced_and_comes_back() {
     let Some(mut t) = trial_by_quorum("hanging_recmaster_is_fenced", &[]) else { return };
     let (_, leader) = t.roles();
-    hang(&mut t, leader, "recmaster");
+    // The new recmaster never saw the session of the old one.
+    let _ = hang(&mut t, leader, "recmaster");
 }
 
 #[test]
