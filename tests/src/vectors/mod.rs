@@ -2,6 +2,7 @@
 //!
 //! Nothing here decides or compares; the commands in `src/bin` print what `recoverd` answers, the tests in `it` compare.
 
+pub mod command;
 pub mod ipalloc;
 pub mod stream;
 pub mod takeover;
