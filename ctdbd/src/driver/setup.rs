@@ -377,12 +377,24 @@ fn runner(config: &Config, netif: &Netif) -> Runner {
     })
 }
 
+/// Who changed an address, by the port of its netlink socket: the first socket of a process has the process's number. Nothing for
+/// ourselves, and for a number that no process can have. A process may be gone by now; then its number is all there is.
+fn program_of(port: u32) -> Option<String> {
+    const PID_MAX: u32 = 1 << 22;
+    if port == std::process::id() || port > PID_MAX {
+        return None;
+    }
+    let name = std::fs::read_to_string(format!("/proc/{port}/comm"));
+    Some(name.map_or_else(|_| format!("process {port}"), |name| format!("{} (process {port})", name.trim())))
+}
+
 /// Tells the driver of every change of links and addresses. If the subscription ends it is opened again.
 fn watch_kernel(mut kernel: Watch, netif: Netif, inputs: mpsc::UnboundedSender<Input>) {
     tokio::spawn(async move {
         loop {
             while let Some(update) = kernel.next().await {
-                let input = Input::Kernel { state: update.state, asked_at: None, culprit: None };
+                let culprit = update.by.and_then(program_of);
+                let input = Input::Kernel { state: update.state, asked_at: None, culprit };
                 if inputs.send(input).is_err() {
                     return;
                 }

@@ -34,7 +34,7 @@ async fn until(watch: &mut Watch, what: &str, done: impl Fn(&KernelState) -> boo
     let (mut changes, mut updates) = (Vec::new(), 0);
     let wait = async {
         while !done(&watch.state()) {
-            let Some(Update { changes: new, state: _ }) = watch.next().await else { return };
+            let Some(Update { changes: new, .. }) = watch.next().await else { return };
             changes.extend(new);
             updates += 1;
         }

@@ -57,6 +57,8 @@ pub struct Update {
     pub changes: Vec<Change>,
     /// All links and addresses after the last change. Drop it before waiting for the next update to save a copy.
     pub state: Arc<KernelState>,
+    /// Port of the netlink socket that asked for the last change of an address; mostly the number of the process that did.
+    pub by: Option<u32>,
 }
 
 pub(super) type Notifications = Pin<Box<dyn futures_util::Stream<Item = Notification> + Send>>;
@@ -68,6 +70,7 @@ pub struct Watch {
     pub(super) notifications: Notifications,
     mirror: Mirror,
     pending: Vec<Change>,
+    by: Option<u32>,
     /// Something was missed: list everything before saying anything.
     stale: bool,
 }
@@ -90,7 +93,8 @@ impl Watch {
         tokio::spawn(connection);
         // Subscribed first, listed second: what happens in between is told twice, which does no harm.
         let mirror = netif.picture().await?;
-        Ok(Self { netif, notifications: Box::pin(notifications), mirror, pending: Vec::new(), stale: false })
+        let notifications: Notifications = Box::pin(notifications);
+        Ok(Self { netif, notifications, mirror, pending: Vec::new(), by: None, stale: false })
     }
 
     /// How things stand as far as notifications tell.
@@ -130,7 +134,7 @@ impl Watch {
     }
 
     fn take(&mut self) -> Update {
-        Update { changes: std::mem::take(&mut self.pending), state: self.mirror.state() }
+        Update { changes: std::mem::take(&mut self.pending), state: self.mirror.state(), by: self.by.take() }
     }
 
     fn drain(&mut self) {
@@ -144,6 +148,11 @@ impl Watch {
         match &message.payload {
             NetlinkPayload::InnerMessage(inner) => {
                 self.stale |= !self.mirror.apply(inner, &mut self.pending);
+                let of_address =
+                    matches!(inner, RouteNetlinkMessage::NewAddress(_) | RouteNetlinkMessage::DelAddress(_));
+                if of_address && message.header.port_number != 0 {
+                    self.by = Some(message.header.port_number);
+                }
             }
             NetlinkPayload::Overrun(_) => {
                 tracing::warn!("the kernel dropped netlink notifications: listing links and addresses again");

@@ -2,7 +2,7 @@
 
 use super::{BOUND, assert_undisturbed, count, measure, one_of, record, recorded, wait_count};
 use std::time::Duration;
-use tests::cluster::{Cluster, SOON};
+use tests::cluster::{Cluster, ClusterConfig, SOON};
 
 #[test]
 fn address_removed_by_hand_is_put_back_at_once() {
@@ -97,4 +97,21 @@ fn network_restart_of_a_node_moves_and_rebalances() {
     c.wait_balanced(&[0, 1, 2]);
     assert_undisturbed(&probe, &mark, []);
     probe.wait_all_answer(Duration::from_secs(20)).unwrap();
+}
+
+#[test]
+fn who_removed_an_address_is_written_down() {
+    let name = "who_removed_an_address_is_written_down";
+    let Some(c) = Cluster::for_test(name, &ClusterConfig::default()) else { return };
+    let (address, node) = (c.addresses[0], c.holder(c.addresses[0]));
+    let addr = format!("{address}/24");
+    let ip = c.lab.node(node).command("ip").args(["addr", "del", &addr, "dev", &c.iface]).output(SOON);
+    let Ok(output) = ip else {
+        println!("skipped: {name}: needs ip (iproute2)");
+        return;
+    };
+    assert!(output.status.success(), "{output:?}");
+    let entry = c.wait_entry(node, "repair", |t| t.contains(&format!("{address} was removed by ")));
+    assert!(entry.contains("process "), "{entry}");
+    println!("{entry}");
 }
