@@ -30,6 +30,10 @@ pub(super) struct LeaseLink {
     proofs: BTreeMap<Mono, Clocks>,
     /// The epoch whose record the proof asked for then will confirm.
     recording: Option<(Mono, Epoch)>,
+    /// The lease layer's present wish for the lock: news of the lock name it.
+    wish: u64,
+    /// The lock is held for the present ticket, and what was found in it.
+    acquired: Option<Option<recoverd::lease::LockRecord>>,
     session: Option<Session>,
 }
 
@@ -48,6 +52,8 @@ impl LeaseLink {
             view: None,
             proofs: BTreeMap::new(),
             recording: None,
+            wish: 0,
+            acquired: None,
             session: None,
         }
     }
@@ -88,7 +94,7 @@ impl Driver {
                 }
                 self.feed(Input::Lease(view));
             }
-            LeaseNews::Lock(order) => self.lock_order(order),
+            LeaseNews::Lock { order, wish } => self.lock_order(order, wish),
             LeaseNews::Journal(text) => {
                 tracing::info!("lease: {text}");
                 self.journal.record("lease", text, serde_json::Value::Null);
@@ -96,11 +102,23 @@ impl Driver {
         }
     }
 
-    fn lock_order(&mut self, order: LockOrder) {
+    fn lock_order(&mut self, order: LockOrder, wish: u64) {
         let (Some(lock), Some(lease)) = (&mut self.lock, &mut self.lease) else { return };
         match order {
-            LockOrder::Queue => lock.ticket = Some(lock.handle.acquire()),
+            LockOrder::Queue => {
+                lease.wish = wish;
+                lease.recording = None;
+                let before = lock.ticket.replace(lock.handle.acquire());
+                if before != lock.ticket {
+                    lease.acquired = None;
+                } else if let Some(previous) = lease.acquired {
+                    // It came back to us before this wish did.
+                    lease.handle.feed_lock(wish, LeaseInput::LockAcquired { previous });
+                }
+            }
             LockOrder::Leave => {
+                lease.wish = wish;
+                lease.acquired = None;
                 lock.handle.release();
                 lock.ticket = None;
             }
@@ -137,7 +155,8 @@ impl Driver {
                     list: r.list,
                     session: r.lease,
                 });
-                lease.handle.feed(LeaseInput::LockAcquired { previous });
+                lease.acquired = Some(previous);
+                lease.handle.feed_lock(lease.wish, LeaseInput::LockAcquired { previous });
             }
             LockEvent::Lost { ticket, reason } if lock.ticket == Some(ticket) => {
                 tracing::error!("cluster lock lost: {reason}");
@@ -146,17 +165,18 @@ impl Driver {
                     format!("cluster lock lost: {reason}"),
                     serde_json::Value::Null,
                 );
-                lease.handle.feed(LeaseInput::LockLost);
+                lease.acquired = None;
+                lease.handle.feed_lock(lease.wish, LeaseInput::LockLost);
             }
             LockEvent::Proved { ticket, asked_at } if lock.ticket == Some(ticket) => {
                 if let Some((at, epoch)) = lease.recording.filter(|(at, _)| asked_at >= *at) {
                     tracing::debug!("epoch {epoch} recorded in the cluster lock at {at:?}");
                     lease.recording = None;
-                    lease.handle.feed(LeaseInput::LockRecorded { epoch });
+                    lease.handle.feed_lock(lease.wish, LeaseInput::LockRecorded { epoch });
                 }
                 if let Some(asked_at) = lease.proofs.remove(&asked_at) {
                     lease.proofs.retain(|_, at| *at > asked_at);
-                    lease.handle.feed(LeaseInput::LockProved { asked_at });
+                    lease.handle.feed_lock(lease.wish, LeaseInput::LockProved { asked_at });
                 }
             }
             LockEvent::Error { text } => tracing::error!("cluster lock: {text}"),

@@ -20,7 +20,12 @@ pub enum LeaseNews {
     /// The state of the lease layer has changed.
     View(LeaseView),
     /// For the cluster lock.
-    Lock(LockOrder),
+    Lock {
+        /// What to do.
+        order: LockOrder,
+        /// The wish that it belongs to; news of the lock name it.
+        wish: u64,
+    },
     /// For the journal.
     Journal(String),
 }

@@ -5,7 +5,7 @@ use super::{LeaseNews, clocks};
 use crate::gate::{Gate, Renewal};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use recoverd::lease::{Clocks, HoldRule, Lease, LeaseAction, LeaseConfig, LeaseInput};
+use recoverd::lease::{Clocks, HoldRule, Lease, LeaseAction, LeaseConfig, LeaseInput, LockOrder};
 use recoverd::model::{Epoch, Pnn};
 use recoverd::view::LeaseView;
 use std::collections::BTreeMap;
@@ -47,10 +47,17 @@ struct Shown {
     rule: AtomicU8,
 }
 
+/// An input on its way to the thread.
+struct Fed {
+    input: LeaseInput,
+    /// News of the cluster lock: the wish that they answer.
+    wish: Option<u64>,
+}
+
 /// The driver's hand on the thread. Nothing here blocks.
 #[derive(Debug, Clone)]
 pub struct LeaseHandle {
-    inputs: Sender<LeaseInput>,
+    inputs: Sender<Fed>,
     wake: Arc<EventFd>,
     shown: Arc<Shown>,
 }
@@ -72,8 +79,18 @@ impl LeaseHandle {
 
     /// Feeds the machine.
     pub fn feed(&self, input: LeaseInput) {
+        self.send(Fed { input, wish: None });
+    }
+
+    /// Feeds news of the cluster lock, which answer that wish. They are passed over if the machine has another wish by now: the lock
+    /// that was had may have been let go meanwhile.
+    pub fn feed_lock(&self, wish: u64, input: LeaseInput) {
+        self.send(Fed { input, wish: Some(wish) });
+    }
+
+    fn send(&self, fed: Fed) {
         // The thread ends only with the process, or after `Leaving`.
-        let _ = self.inputs.send(input);
+        let _ = self.inputs.send(fed);
         self.wake();
     }
 
@@ -86,7 +103,7 @@ impl LeaseHandle {
 /// A handle for a thread that is not running yet: the gate wants to wake it, and the thread wants the gate.
 pub struct Waiting {
     handle: LeaseHandle,
-    inputs: Receiver<LeaseInput>,
+    inputs: Receiver<Fed>,
 }
 
 impl Waiting {
@@ -128,6 +145,7 @@ impl Waiting {
             deadline: None,
             shown: Arc::clone(&self.handle.shown),
             lapses: 0,
+            lock_wish: 0,
             told: None,
         };
         let (inputs, wake, stored) = (self.inputs, Arc::clone(&self.handle.wake), setup.stored);
@@ -145,11 +163,13 @@ struct Thread {
     deadline: Option<Clocks>,
     shown: Arc<Shown>,
     lapses: u64,
+    /// Counts wishes for the cluster lock, and their ends.
+    lock_wish: u64,
     told: Option<LeaseView>,
 }
 
 impl Thread {
-    fn run(mut self, inputs: &Receiver<LeaseInput>, wake: &EventFd, stored: Epoch) {
+    fn run(mut self, inputs: &Receiver<Fed>, wake: &EventFd, stored: Epoch) {
         if let Err(e) = crate::sys::real_time() {
             tracing::info!(
                 "the lease thread runs without real-time priority ({e}): a busy machine may cost it its lease"
@@ -161,8 +181,11 @@ impl Thread {
             let sleep = Duration::from_micros(self.lease.due_in(clocks::now())).min(LONGEST);
             self.wait(wake, sleep);
             let mut idle = true;
-            while let Ok(input) = inputs.try_recv() {
+            while let Ok(Fed { input, wish }) = inputs.try_recv() {
                 idle = false;
+                if wish.is_some_and(|w| w != self.lock_wish) {
+                    continue;
+                }
                 let last = input == LeaseInput::Leaving;
                 self.feed(input);
                 if last {
@@ -247,7 +270,12 @@ impl Thread {
                     gate.close();
                 }
             }
-            LeaseAction::Lock(order) => self.tell(LeaseNews::Lock(order)),
+            LeaseAction::Lock(order) => {
+                if matches!(order, LockOrder::Queue | LockOrder::Leave) {
+                    self.lock_wish += 1;
+                }
+                self.tell(LeaseNews::Lock { order, wish: self.lock_wish });
+            }
             LeaseAction::Journal { text } => self.tell(LeaseNews::Journal(text)),
             // The view says all of this; commands of the protocol's own giver are not used: runs give addresses here.
             LeaseAction::Remember { .. }

@@ -1,7 +1,7 @@
 //! Story h: a daemon that is stopped hands over first and ends second, and leaves nothing behind.
 
 use super::{BOUND, STAMPS, assert_undisturbed, count, measure, recorded};
-use tests::cluster::{Cluster, SOON};
+use tests::cluster::{Cluster, ClusterConfig, SOON};
 
 /// Ends the daemon of `node` by `end` and starts it again.
 fn stops_and_starts(c: &mut Cluster, node: usize, label: &str, end: impl Fn(&Cluster)) {
@@ -55,4 +55,17 @@ fn sigterm_hands_over_first() {
     let follower = (leader + 1) % 3;
     stops_and_starts(&mut c, follower, "SIGTERM to a follower", |c| c.daemon(follower).terminate().unwrap());
     stops_and_starts(&mut c, leader, "SIGTERM to the recmaster", |c| c.daemon(leader).terminate().unwrap());
+}
+
+/// A node that starts says whether it may lead before and after it knows; the cluster lock must follow, in whatever order news of it come.
+#[test]
+fn a_lone_node_serves_after_every_start() {
+    let config = ClusterConfig { nodes: 1, ..ClusterConfig::default() };
+    let Some(mut c) = Cluster::for_test("a_lone_node_serves_after_every_start", &config) else { return };
+    for _ in 0..12 {
+        c.daemon(0).terminate().unwrap();
+        assert_eq!(c.daemon(0).wait_exit(SOON).unwrap().code(), Some(0), "{}", c.daemon(0).stderr());
+        c.start(0).unwrap();
+        c.wait_balanced(&[0]);
+    }
 }
