@@ -1,8 +1,8 @@
 //! The driver's side of the lease layer: the cluster lock for it, the set `held` of the gate, and its words for the machine.
 
-use super::{Driver, clock};
+use super::Driver;
 use crate::gate::{Gate, GateState};
-use crate::lease::{LeaseHandle, LeaseNews};
+use crate::lease::{LeaseHandle, LeaseNews, boot_time};
 use crate::lock::{LockEvent, LockRecord};
 use recoverd::action::LeaseWish;
 use recoverd::input::Input;
@@ -123,7 +123,8 @@ impl Driver {
                 lock.ticket = None;
             }
             LockOrder::Record(record) => {
-                let at = clock::mono();
+                // By the clock of all other proofs: it is compared with theirs.
+                let at = boot_time();
                 lease.recording = Some((at, record.epoch));
                 let host = self.host.clone();
                 lock.handle.record(LockRecord {

@@ -16,6 +16,12 @@ fn read(clock: ClockId) -> Mono {
         .map_or(Mono(0), |t| Mono(u64::try_from(Duration::from(t).as_micros()).unwrap_or(u64::MAX)))
 }
 
+/// CLOCK_BOOTTIME, by which proofs of the cluster lock are dated.
+#[must_use]
+pub fn boot_time() -> Mono {
+    now().boot
+}
+
 /// What is left until `deadline` for a holder: until the first of the clocks has reached it.
 pub(super) fn left(deadline: Clocks) -> Duration {
     Duration::from_micros(now().until_up(deadline))

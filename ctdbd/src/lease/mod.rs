@@ -8,6 +8,7 @@ mod clocks;
 mod thread;
 mod wire;
 
+pub use clocks::boot_time;
 pub use thread::{LeaseHandle, LeaseSetup, Waiting};
 pub use wire::fenced;
 
