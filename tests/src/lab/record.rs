@@ -29,7 +29,8 @@ pub struct AddressReport {
     pub lost: u64,
     /// Silences of 3 ms and more.
     pub gaps: Vec<Gap>,
-    /// The first answer and then every answer that came from another node than the one before.
+    /// The first answer and then every answer that came from another node than the one before, to a request that was sent after that one
+    /// had begun to answer: a reply to an older request was only late (a node whose link is down queues replies until it is up).
     pub transitions: Vec<Transition>,
     /// The last answer.
     pub last: Option<Transition>,
@@ -130,14 +131,16 @@ impl Record {
         // Looks back to the last answer before that moment, and a little further for answers that overtook each other.
         let before = (0..first).rev().find(|i| self.requests[*i].answer.is_some()).unwrap_or(0);
         let window = self.requests.range(before.saturating_sub(OVERTAKING)..);
-        let mut answers: Vec<Transition> = window.filter_map(|r| r.answer).collect();
-        answers.sort_by_key(|a| a.at_ns);
-        let start = answers.partition_point(|a| a.at_ns < since_ns);
-        let mut before = start.checked_sub(1).map(|i| answers[i]);
-        for answer in answers[start..].iter().copied().map(Some).chain([None]) {
-            report.gaps.extend(self.gap(before, answer, now_ns));
-            if let Some(answer) = answer {
-                if report.transitions.last().map(|t| t.node) != Some(answer.node) {
+        let mut answers: Vec<(u64, Transition)> =
+            window.filter_map(|r| Some((r.sent_ns, r.answer?))).collect();
+        answers.sort_by_key(|(_, a)| a.at_ns);
+        let start = answers.partition_point(|(_, a)| a.at_ns < since_ns);
+        let mut before = start.checked_sub(1).map(|i| answers[i].1);
+        for next in answers[start..].iter().copied().map(Some).chain([None]) {
+            report.gaps.extend(self.gap(before, next.map(|(_, a)| a), now_ns));
+            if let Some((sent_ns, answer)) = next {
+                let last = report.transitions.last();
+                if last.is_none_or(|t| t.node != answer.node && sent_ns >= t.at_ns) {
                     report.transitions.push(answer);
                 }
                 report.last = Some(answer);
@@ -221,6 +224,22 @@ mod tests {
         // Since a moment in the silence: it counts in full. Since a moment after it: not at all.
         assert_eq!(record.report(30 * MS, 50 * MS).gaps, [expected]);
         assert_eq!(record.report(42 * MS, 50 * MS).gaps, []);
+    }
+
+    #[test]
+    fn a_late_reply_to_an_old_request_is_not_a_second_holder() {
+        let mut record = Record::default();
+        (10..20).for_each(|t| answered(&mut record, t, 0));
+        let old = record.sent(20 * MS);
+        (40..50).for_each(|t| answered(&mut record, t, 2));
+        // It left the queue of node 0 when its link came back.
+        record.answered(old, Transition { at_ns: 45 * MS, node: 0 });
+        let report = record.report(0, 60 * MS);
+        assert_eq!((report.nodes(), report.dual(Duration::from_secs(1))), (vec![0, 2], None));
+        // An answer to a request that was sent after the other node had begun to answer is one.
+        answered(&mut record, 51, 0);
+        answered(&mut record, 52, 2);
+        assert!(record.report(0, 60 * MS).dual(Duration::from_secs(1)).is_some());
     }
 
     #[test]
