@@ -4,7 +4,7 @@
 //! the change is in force: flags are announced and the addresses are reallocated.
 
 use crate::control::PublicIp;
-use crate::model::{Pnn, RunId, Tunables};
+use crate::model::{Connection, Pnn, PublicAddress, RunId, Tunables};
 use crate::takeover::WhatIf;
 use crate::view::{IfaceRow, IpRow, StatusView};
 use serde::{Deserialize, Serialize};
@@ -54,6 +54,41 @@ pub enum Command {
         addr: IpAddr,
         /// Where to.
         to: Pnn,
+    },
+    /// A public address more on this node, until it restarts or reads its file again (`ctdb addip`).
+    AddIp {
+        /// The address with its interfaces.
+        public: PublicAddress,
+    },
+    /// A public address less on this node, until it restarts or reads its file again (`ctdb delip`).
+    DelIp {
+        /// The address.
+        addr: IpAddr,
+    },
+    /// The public addresses of this node are these from now on (`ctdb reloadips`: the daemon has read its file).
+    SetPublicAddresses {
+        /// The whole file.
+        list: Vec<PublicAddress>,
+    },
+    /// Treat an interface as having link or not, whatever the kernel says, until the next change of its link
+    /// (`ctdb setifacelink`).
+    SetIfaceLink {
+        /// An interface of a public address.
+        iface: String,
+        /// With link.
+        up: bool,
+    },
+    /// Announce an address once on an interface (`ctdb gratarp`).
+    GratArp {
+        /// The address.
+        addr: IpAddr,
+        /// The interface.
+        iface: String,
+    },
+    /// May this node be recmaster, until it restarts (`ctdb setleaderrole`).
+    SetLeaderRole {
+        /// It may.
+        on: bool,
     },
     /// Hand over, stop, exit.
     Shutdown,
@@ -168,6 +203,38 @@ pub enum DaemonCommand {
         /// How many of the last entries.
         count: u32,
     },
+    /// `ctdb reloadips`: read the public addresses anew; answered when the run that follows has ended.
+    ReloadIps,
+    /// The nodes file as this node reads it now, for `ctdb reloadnodes`.
+    NodesFile,
+    /// `ctdb reloadnodes`: read the nodes file anew and go on with it.
+    ReloadNodes,
+    /// `ctdb gettickles IP [PORT]`: the connections to an address that the cluster knows.
+    Tickles {
+        /// The public address.
+        addr: IpAddr,
+        /// Only this port of it.
+        port: Option<u16>,
+    },
+    /// `ctdb addtickle`.
+    AddTickles {
+        /// The connections.
+        connections: Vec<Connection>,
+    },
+    /// `ctdb deltickle`.
+    DelTickles {
+        /// The connections.
+        connections: Vec<Connection>,
+    },
+    /// `ctdb statistics`.
+    Statistics,
+    /// `ctdb statisticsreset`.
+    StatisticsReset,
+    /// `ctdb stats [COUNT]`: the last intervals of StatHistoryInterval, newest first.
+    Stats {
+        /// How many of them.
+        count: u32,
+    },
 }
 
 /// The answer to a [`DaemonCommand`].
@@ -210,6 +277,12 @@ pub enum DaemonReply {
     Scripts(Vec<crate::view::ScriptInfo>),
     /// To `Timeline`, oldest first.
     Timeline(Vec<crate::view::JournalRow>),
+    /// To `NodesFile`, in the order of the file.
+    NodesFile(Vec<crate::node::NodeConfig>),
+    /// To `Tickles`.
+    Connections(Vec<Connection>),
+    /// To `Statistics` (one) and `Stats` (newest first).
+    Statistics(Vec<crate::view::StatisticsView>),
     /// Refused or failed: what, why, and what to do.
     Error(String),
 }

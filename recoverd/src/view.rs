@@ -203,3 +203,42 @@ pub struct LeaseReport {
     /// The lease layer's state.
     pub view: LeaseView,
 }
+
+/// Counters of one daemon over an interval: `ctdb statistics`, `ctdb stats`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatisticsView {
+    /// Begin of the interval, microseconds since 1970.
+    pub since_us: i64,
+    /// Its end, microseconds since 1970.
+    pub now_us: i64,
+    /// Counters in the order in which they are printed, with CTDB's names where CTDB has them.
+    pub counters: Vec<CounterRow>,
+    /// How long things took.
+    pub latencies: Vec<LatencyRow>,
+}
+
+/// One counter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CounterRow {
+    /// The heading that it stands under (`node`, `client`, `timeouts`), or nothing.
+    pub group: String,
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: u64,
+}
+
+/// One latency.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LatencyRow {
+    /// Its name.
+    pub name: String,
+    /// How many were measured.
+    pub count: u64,
+    /// The shortest, in microseconds.
+    pub min_us: u64,
+    /// The longest, in microseconds.
+    pub max_us: u64,
+    /// All together, in microseconds.
+    pub total_us: u64,
+}

@@ -63,6 +63,17 @@ impl Driver {
                 });
                 return;
             }
+            DaemonCommand::ReloadIps
+            | DaemonCommand::NodesFile
+            | DaemonCommand::ReloadNodes
+            | DaemonCommand::Tickles { .. }
+            | DaemonCommand::AddTickles { .. }
+            | DaemonCommand::DelTickles { .. }
+            | DaemonCommand::Statistics
+            | DaemonCommand::StatisticsReset
+            | DaemonCommand::Stats { .. } => {
+                DaemonReply::Error("this daemon cannot do that yet".to_owned())
+            }
             DaemonCommand::Timeline { count } => {
                 let journal = self.journal.clone();
                 tokio::spawn(async move {

@@ -1,6 +1,7 @@
 //! Commands: what `ctdb` asks of a daemon, and what a daemon forwards to the node that is meant.
 
-use super::{WireError, addr_bytes, addr_from, missing};
+use super::config::port_from;
+use super::{WireError, addr_bytes, addr_from, list, messages, missing};
 use crate::v1;
 use recoverd::alloc::Algorithm;
 use recoverd::command::{AnyCommand, Command, DaemonCommand};
@@ -51,6 +52,18 @@ impl From<&Command> for Field {
             Command::Unban => Self::Unban(empty),
             Command::IpReallocate => Self::IpReallocate(empty),
             Command::MoveIp { addr, to } => Self::MoveIp(v1::MoveIp { addr: addr_bytes(*addr), to: to.0 }),
+            Command::AddIp { public } => Self::AddIp(public.into()),
+            Command::DelIp { addr } => Self::DelIp(v1::DelIp { addr: addr_bytes(*addr) }),
+            Command::SetPublicAddresses { list } => {
+                Self::SetPublicAddresses(v1::PublicAddresses { list: messages(list) })
+            }
+            Command::SetIfaceLink { iface, up } => {
+                Self::SetIfaceLink(v1::SetIfaceLink { iface: iface.clone(), up: *up })
+            }
+            Command::GratArp { addr, iface } => {
+                Self::GratArp(v1::GratArp { addr: addr_bytes(*addr), iface: iface.clone() })
+            }
+            Command::SetLeaderRole { on } => Self::SetLeaderRole(v1::SetLeaderRole { on: *on }),
             Command::Shutdown => Self::Shutdown(empty),
             Command::Plan { what_if } => Self::Plan(what_if.into()),
             Command::Why { addr } => Self::Why(v1::Why { addr: addr_bytes(*addr) }),
@@ -85,6 +98,21 @@ impl From<&DaemonCommand> for Field {
                 Self::ScriptEnable(v1::ScriptEnable { name: name.clone(), on: *on })
             }
             DaemonCommand::Timeline { count } => Self::Timeline(v1::Timeline { count: *count }),
+            DaemonCommand::ReloadIps => Self::ReloadIps(empty),
+            DaemonCommand::NodesFile => Self::NodesFile(empty),
+            DaemonCommand::ReloadNodes => Self::ReloadNodes(empty),
+            DaemonCommand::Tickles { addr, port } => {
+                Self::Tickles(v1::Tickles { addr: addr_bytes(*addr), port: port.map(u32::from) })
+            }
+            DaemonCommand::AddTickles { connections } => {
+                Self::AddTickles(v1::Connections { connections: messages(connections) })
+            }
+            DaemonCommand::DelTickles { connections } => {
+                Self::DelTickles(v1::Connections { connections: messages(connections) })
+            }
+            DaemonCommand::Statistics => Self::Statistics(empty),
+            DaemonCommand::StatisticsReset => Self::StatisticsReset(empty),
+            DaemonCommand::Stats { count } => Self::Stats(v1::Stats { count: *count }),
         }
     }
 }
@@ -120,6 +148,14 @@ impl TryFrom<Field> for AnyCommand {
             Field::MoveIp(m) => {
                 Self::Node(Command::MoveIp { addr: addr_from("MoveIp.addr", &m.addr)?, to: Pnn(m.to) })
             }
+            Field::AddIp(m) => Self::Node(Command::AddIp { public: m.try_into()? }),
+            Field::DelIp(m) => Self::Node(Command::DelIp { addr: addr_from("DelIp.addr", &m.addr)? }),
+            Field::SetPublicAddresses(m) => Self::Node(Command::SetPublicAddresses { list: list(m.list)? }),
+            Field::SetIfaceLink(m) => Self::Node(Command::SetIfaceLink { iface: m.iface, up: m.up }),
+            Field::GratArp(m) => {
+                Self::Node(Command::GratArp { addr: addr_from("GratArp.addr", &m.addr)?, iface: m.iface })
+            }
+            Field::SetLeaderRole(m) => Self::Node(Command::SetLeaderRole { on: m.on }),
             Field::Shutdown(_) => Self::Node(Command::Shutdown),
             Field::Plan(m) => Self::Node(Command::Plan { what_if: m.try_into()? }),
             Field::Why(m) => Self::Node(Command::Why { addr: addr_from("Why.addr", &m.addr)? }),
@@ -140,6 +176,22 @@ impl TryFrom<Field> for AnyCommand {
             Field::ScriptList(_) => Self::Daemon(DaemonCommand::ScriptList),
             Field::ScriptEnable(m) => Self::Daemon(DaemonCommand::ScriptEnable { name: m.name, on: m.on }),
             Field::Timeline(m) => Self::Daemon(DaemonCommand::Timeline { count: m.count }),
+            Field::ReloadIps(_) => Self::Daemon(DaemonCommand::ReloadIps),
+            Field::NodesFile(_) => Self::Daemon(DaemonCommand::NodesFile),
+            Field::ReloadNodes(_) => Self::Daemon(DaemonCommand::ReloadNodes),
+            Field::Tickles(m) => Self::Daemon(DaemonCommand::Tickles {
+                addr: addr_from("Tickles.addr", &m.addr)?,
+                port: m.port.map(|p| port_from("Tickles.port", p)).transpose()?,
+            }),
+            Field::AddTickles(m) => {
+                Self::Daemon(DaemonCommand::AddTickles { connections: list(m.connections)? })
+            }
+            Field::DelTickles(m) => {
+                Self::Daemon(DaemonCommand::DelTickles { connections: list(m.connections)? })
+            }
+            Field::Statistics(_) => Self::Daemon(DaemonCommand::Statistics),
+            Field::StatisticsReset(_) => Self::Daemon(DaemonCommand::StatisticsReset),
+            Field::Stats(m) => Self::Daemon(DaemonCommand::Stats { count: m.count }),
         })
     }
 }

@@ -4,6 +4,7 @@
 //! anything; the error names the field. The two are inverse (property tests). Nothing here decides or sends.
 
 mod call;
+mod config;
 mod control;
 mod lease;
 mod model;

@@ -105,6 +105,13 @@ impl From<&DaemonReply> for DaemonField {
             DaemonReply::EventRun(outcome) => Self::EventRun(outcome.into()),
             DaemonReply::Scripts(scripts) => Self::Scripts(v1::ScriptInfos { scripts: messages(scripts) }),
             DaemonReply::Timeline(rows) => Self::Timeline(v1::JournalRows { rows: messages(rows) }),
+            DaemonReply::NodesFile(lines) => Self::NodesFile(v1::NodesFile { lines: messages(lines) }),
+            DaemonReply::Connections(list) => {
+                Self::Connections(v1::Connections { connections: messages(list) })
+            }
+            DaemonReply::Statistics(views) => {
+                Self::Statistics(v1::StatisticsReply { views_json: json_to(views) })
+            }
             DaemonReply::Error(text) => Self::Error(text.clone()),
         }
     }
@@ -128,6 +135,11 @@ impl TryFrom<DaemonField> for DaemonReply {
             DaemonField::EventRun(outcome) => Self::EventRun(outcome.try_into()?),
             DaemonField::Scripts(m) => Self::Scripts(list(m.scripts)?),
             DaemonField::Timeline(m) => Self::Timeline(list(m.rows)?),
+            DaemonField::NodesFile(m) => Self::NodesFile(list(m.lines)?),
+            DaemonField::Connections(m) => Self::Connections(list(m.connections)?),
+            DaemonField::Statistics(m) => {
+                Self::Statistics(json_from("StatisticsReply.views_json", &m.views_json)?)
+            }
             DaemonField::Error(text) => Self::Error(text),
         })
     }

@@ -3,6 +3,7 @@
 //! Nothing here decides; every other module speaks in these types. Names and bits are CTDB's.
 
 mod address;
+mod connection;
 mod epoch;
 mod event;
 mod flags;
@@ -13,6 +14,7 @@ mod time;
 pub mod tunables;
 
 pub use address::{AddrKey, PublicAddress, addr_key};
+pub use connection::Connection;
 pub use epoch::{Epoch, RunId, Session};
 pub use event::{Event, EventOutcome};
 pub use flags::NodeFlags;

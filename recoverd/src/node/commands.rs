@@ -43,6 +43,12 @@ impl Node {
                     return self.request_run(request, Waiter::Command(id), cx);
                 }
             }
+            Command::AddIp { .. }
+            | Command::DelIp { .. }
+            | Command::SetPublicAddresses { .. }
+            | Command::SetIfaceLink { .. }
+            | Command::GratArp { .. }
+            | Command::SetLeaderRole { .. } => Reply::Error("this daemon cannot do that yet".to_owned()),
             Command::Shutdown => {
                 self.operator("shutdown".to_owned(), cx);
                 return self.begin_shutdown(Some(id), cx);

@@ -23,6 +23,8 @@ use recoverd::view::{
 use std::net::IpAddr;
 use std::time::Duration;
 
+mod configuration;
+
 fn pnn() -> impl Strategy<Value = Pnn> {
     prop_oneof![0..8u32, any::<u32>()].prop_map(Pnn)
 }
@@ -203,6 +205,12 @@ fn command() -> impl Strategy<Value = Command> {
         (addr(), pnn()).prop_map(|(addr, to)| Command::MoveIp { addr, to }),
         what_if().prop_map(|what_if| Command::Plan { what_if }),
         addr().prop_map(|addr| Command::Why { addr }),
+        configuration::public_address().prop_map(|public| Command::AddIp { public }),
+        addr().prop_map(|addr| Command::DelIp { addr }),
+        vec(configuration::public_address(), 0..4).prop_map(|list| Command::SetPublicAddresses { list }),
+        (text(), any::<bool>()).prop_map(|(iface, up)| Command::SetIfaceLink { iface, up }),
+        (addr(), text()).prop_map(|(addr, iface)| Command::GratArp { addr, iface }),
+        any::<bool>().prop_map(|on| Command::SetLeaderRole { on }),
     ]
 }
 
@@ -219,6 +227,11 @@ fn daemon_command() -> impl Strategy<Value = DaemonCommand> {
             DaemonCommand::GetCapabilities,
             DaemonCommand::GetDebug,
             DaemonCommand::ScriptList,
+            DaemonCommand::ReloadIps,
+            DaemonCommand::NodesFile,
+            DaemonCommand::ReloadNodes,
+            DaemonCommand::Statistics,
+            DaemonCommand::StatisticsReset,
         ]),
         text().prop_map(|level| DaemonCommand::SetDebug { level }),
         text().prop_map(|event| DaemonCommand::EventStatus { event }),
@@ -226,6 +239,12 @@ fn daemon_command() -> impl Strategy<Value = DaemonCommand> {
             .prop_map(|(timeout_s, event, args)| DaemonCommand::EventRun { timeout_s, event, args }),
         (text(), any::<bool>()).prop_map(|(name, on)| DaemonCommand::ScriptEnable { name, on }),
         any::<u32>().prop_map(|count| DaemonCommand::Timeline { count }),
+        any::<u32>().prop_map(|count| DaemonCommand::Stats { count }),
+        (addr(), option::of(any::<u16>())).prop_map(|(addr, port)| DaemonCommand::Tickles { addr, port }),
+        vec(configuration::connection(), 0..4)
+            .prop_map(|connections| DaemonCommand::AddTickles { connections }),
+        vec(configuration::connection(), 0..4)
+            .prop_map(|connections| DaemonCommand::DelTickles { connections }),
     ]
 }
 
@@ -459,6 +478,9 @@ fn daemon_reply() -> impl Strategy<Value = DaemonReply> {
         outcome.prop_map(DaemonReply::EventRun),
         vec(script, 0..4).prop_map(DaemonReply::Scripts),
         vec(row, 0..4).prop_map(DaemonReply::Timeline),
+        vec(configuration::node_line(), 0..4).prop_map(DaemonReply::NodesFile),
+        vec(configuration::connection(), 0..4).prop_map(DaemonReply::Connections),
+        vec(configuration::statistics(), 0..3).prop_map(DaemonReply::Statistics),
         text().prop_map(DaemonReply::Error),
     ]
 }
