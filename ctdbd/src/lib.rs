@@ -6,9 +6,7 @@
 
 pub mod admin_state;
 pub mod calls;
-pub mod cli;
 mod clock;
-pub mod config;
 pub mod daemonize;
 pub mod driver;
 pub mod gate;
@@ -24,3 +22,5 @@ pub mod peer;
 mod sys;
 #[cfg(test)]
 mod testns;
+
+pub use ::config::{self, cli};

@@ -8,12 +8,11 @@
 //! ourselves ([`KEEP`]) before the lease can end at etcd, even if etcd's clock runs faster than ours.
 
 mod client;
-mod settings;
 
 #[cfg(test)]
 mod tests;
 
-pub use settings::{EtcdLock, EtcdTls};
+pub use config::{EtcdLock, EtcdTls};
 
 use super::wishes::Desk;
 use super::{LockEvent, LockRecord, Ticket};

@@ -23,9 +23,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
-/// How long after a helper's `0` its lock counts as taken, unless `cluster lock loss time` in `ctdb.conf` says otherwise. Must be
-/// longer than any helper in the cluster takes to notice a loss: that of CTDB looks every 5 s.
-pub const LOCK_LOSS_TIME: Duration = Duration::from_secs(10);
+pub use config::LOCK_LOSS_TIME;
 
 /// Pause between two tries: a helper cannot wait in a queue.
 const RETRY: Duration = Duration::from_secs(1);

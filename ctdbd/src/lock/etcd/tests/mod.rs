@@ -371,29 +371,3 @@ async fn a_server_that_is_not_there_is_named_once() {
     node.handle.stop();
     assert_eq!(timeout(PATIENCE, node.events.recv()).await.unwrap(), None, "the worker ended");
 }
-
-#[test]
-fn texts() {
-    let good: EtcdLock = "etcd:h1:2379, 10.0.0.1:1,[fd00::1]:65535/a/b".parse().unwrap();
-    assert_eq!((good.endpoints.len(), good.key.as_str(), good.ttl.as_secs()), (3, "a/b", 5));
-    for text in ["etcd:h:1/k", "etcd:h:1/k?ttl=60", "etcd+tls:h:1/k?ca=/a&cert=/b&key=/c&ttl=2"] {
-        assert_eq!(text.parse::<EtcdLock>().unwrap().to_string(), text);
-    }
-    for (text, expected) in [
-        ("etcd:", "there is no /KEY after the endpoints"),
-        ("etcd:h:1/", "there is no /KEY after the endpoints"),
-        ("etcd:h/k", "endpoint \"h\" is not HOST:PORT"),
-        ("etcd:h:0/k", "endpoint \"h:0\" is not HOST:PORT"),
-        ("etcd:h:1,,i:2/k", "endpoint \"\" is not HOST:PORT"),
-        ("etcd:[fd00::g]:1/k", "endpoint \"[fd00::g]:1\" is not HOST:PORT"),
-        ("etcd:http://h:1/k", "endpoint \"http:\" is not HOST:PORT"),
-        ("etcd:h:1/k?ttl=1", "ttl is \"1\", not a number of seconds from 2 to 60"),
-        ("etcd:h:1/k?tll=5", "option \"tll=5\" is not one of ttl=, ca=, cert=, key="),
-        ("etcd:h:1/k?ca=/x", "option \"ca=/x\" needs etcd+tls: in place of etcd:"),
-        ("etcd+tls:h:1/k", "etcd+tls: needs ca=/path/to/ca.pem"),
-        ("etcd+tls:h:1/k?ca=x", "option \"ca=x\" needs an absolute path"),
-        ("etcd+tls:h:1/k?ca=/x&cert=/y", "cert= and key= go together"),
-    ] {
-        assert_eq!(text.parse::<EtcdLock>().unwrap_err(), expected, "{text}");
-    }
-}

@@ -5,16 +5,21 @@
 //! Reads no file and looks at no system.
 
 mod cluster_lock;
+mod etcd;
 
 pub use cluster_lock::{ClusterLock, cluster_lock};
+pub use etcd::{EtcdLock, EtcdTls};
 
 use super::level::{BadLevel, BadLocation, LogLevel, LogLocation};
 use super::place::{Place, nearest, quote};
 use super::tini::{self, Entry, TiniFault};
-use crate::lock::LOCK_LOSS_TIME;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// How long after a helper's `0` its lock counts as taken, unless `cluster lock loss time` in `ctdb.conf` says otherwise. Must be
+/// longer than any helper in the cluster takes to notice a loss: that of CTDB looks every 5 s.
+pub const LOCK_LOSS_TIME: Duration = Duration::from_secs(10);
 
 /// Where the list of nodes comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,6 +5,7 @@
 //! names file, line and remedy; the caller keeps the running one. What is merely without effect comes back as [`Warning`]s.
 //! Interfaces are not looked at here (DESIGN §9). `home_nodes` is read as text; `recoverd::alloc` parses it.
 
+pub mod cli;
 pub mod ctdb_conf;
 mod error;
 mod level;
@@ -16,7 +17,7 @@ mod source;
 pub mod tini;
 pub mod tunables_file;
 
-pub use ctdb_conf::{ClusterLock, CtdbConf, NodesSource};
+pub use ctdb_conf::{ClusterLock, CtdbConf, EtcdLock, EtcdTls, LOCK_LOSS_TIME, NodesSource};
 pub use error::{ConfigError, Warning};
 pub use level::{BadLevel, BadLocation, LogLevel, LogLocation, Syslog};
 pub use nodes::{NodeLine, Nodes};
@@ -24,7 +25,7 @@ pub use paths::Paths;
 pub use place::Place;
 pub use source::CommandFault;
 
-use crate::cli::Cli;
+use cli::Cli;
 use public_addresses::{AddressFault, AddressLine};
 use recoverd::model::{Pnn, PublicAddress, Tunables};
 use std::net::IpAddr;

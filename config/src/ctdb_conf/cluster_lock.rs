@@ -1,8 +1,7 @@
 //! The text of `cluster lock`: which kind of lock, and where. Looks at no file and asks no server.
 
-use super::ConfFault;
-use crate::config::place::quote;
-use crate::lock::EtcdLock;
+use super::{ConfFault, EtcdLock};
+use crate::place::quote;
 use std::fmt;
 use std::path::PathBuf;
 

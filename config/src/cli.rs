@@ -1,6 +1,6 @@
 //! The daemon's command line: CTDB's old options, which win over `ctdb.conf`, and `--port`, which is ours.
 
-use crate::config::{LogLevel, LogLocation};
+use crate::{LogLevel, LogLocation};
 use clap::Parser;
 use std::net::IpAddr;
 use std::path::PathBuf;
