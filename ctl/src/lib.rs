@@ -12,6 +12,7 @@ mod clock;
 mod daemon;
 mod event;
 mod foreign;
+mod helper;
 mod ip;
 mod lease;
 mod nodes_file;

@@ -3,7 +3,7 @@
 use crate::ask::Asker;
 use crate::cli::{Cli, Cmd, EventCmd, Options, ScriptCmd};
 use crate::out::{Failure, Outcome, Output, Style, finish};
-use crate::{admin, daemon, event, foreign, ip, lease, nodes_file, nodestatus, plan, status, timeline, vars};
+use crate::{admin, daemon, event, foreign, helper, ip, lease, nodes_file, nodestatus, plan, status, timeline, vars};
 use clap::Parser;
 use clap::error::ErrorKind;
 use recoverd::command::Command;
@@ -16,7 +16,7 @@ use std::time::Duration;
 /// The program `ctdb`. Arguments and environment are the process's.
 #[must_use]
 pub fn main() -> ExitCode {
-    ExitCode::from(match Cli::try_parse_from(std::env::args_os()) {
+    ExitCode::from(match Cli::try_parse_from(helper::command_line(std::env::args_os().collect())) {
         Ok(cli) => finish(execute(cli)),
         Err(e) => usage(&e),
     })

@@ -4,6 +4,7 @@
 //! an input; the loop itself never waits for any of it, so that a hung script or disk does not stop the node from answering.
 
 mod answers;
+mod events;
 mod lease;
 mod perform;
 mod setup;

@@ -3,11 +3,11 @@
 //! Nothing of the network is touched before the sockets are ours: a second daemon ends here without having done anything.
 
 use super::lease::{LeaseLink, random_session};
-use super::{Driver, Inboxes, Lock};
+use super::{Driver, Inboxes, Lock, events};
 use crate::admin_state::{AdminFile, AdminState, AdminStateError};
 use crate::calls::Calls;
 use crate::clock;
-use crate::config::{ClusterLock, Config, NodesSource};
+use crate::config::{ClusterLock, Config};
 use crate::gate::{Gate, GateConfig};
 use crate::guard::{self, Guard, GuardError};
 use crate::journal::{self, KEEP, OpenError, SledJournal};
@@ -18,13 +18,12 @@ use crate::logging::LevelHandle;
 use crate::netif::{Netif, NetifError, Watch};
 use crate::packet::{Announcements, Announcer};
 use crate::peer::{self, Dialer, Identity, LinkTable, NodeService};
-use eventscripts::{Interface, Runner, RunnerConfig};
 use proto::wire::Hello;
 use recoverd::action::Persistent;
 use recoverd::alloc::HomeNodes;
 use recoverd::input::Input;
 use recoverd::lease::{LeaseConfig, LockKind};
-use recoverd::model::{Epoch, Mono, Pnn, PublicAddress, Session};
+use recoverd::model::{Epoch, Mono, Pnn, Session};
 use recoverd::node::{self, Node};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -32,7 +31,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 /// Why the daemon cannot start. Each is one line that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -73,7 +72,7 @@ pub enum Fatal {
     },
 }
 
-fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> Fatal {
+pub(super) fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> Fatal {
     move |source| Fatal::System { what, source }
 }
 
@@ -114,7 +113,7 @@ pub async fn run(config: Config, level: LevelHandle) -> Result<(u8, String), Fat
     let (calls, calls_rx) = Calls::new();
     let clients = local::Clients::default();
 
-    let runner = Arc::new(runner(&config, &netif));
+    let runner = Arc::new(events::runner(&config, &netif)?);
     watch_kernel(kernel, netif.clone(), inputs.clone());
     let lock = match &config.conf.cluster_lock {
         None | Some(ClusterLock::Quorum) => None,
@@ -337,44 +336,6 @@ fn lease(
     let handle =
         waiting.start(setup).map_err(system("start the lease thread (UDP, the node service's port)"))?;
     Ok(Some(LeaseLink::new(handle, gate, lease_time)))
-}
-
-/// The environment of scripts, as CTDB gives it (DESIGN section 7), and the built-in handlers.
-fn runner(config: &Config, netif: &Netif) -> Runner {
-    let paths = &config.paths;
-    let exe_dir = std::env::current_exe().ok().and_then(|p| p.parent().map(Path::to_owned));
-    let path = std::env::var("PATH").unwrap_or_else(|_| "/usr/sbin:/usr/bin:/sbin:/bin".to_owned());
-    let text = |p: &Path| p.display().to_string();
-    let mut env = vec![
-        ("CTDB_BASE".to_owned(), text(&paths.base)),
-        ("CTDB_VARDIR".to_owned(), text(&paths.vardir)),
-        ("CTDB_RUNDIR".to_owned(), text(&paths.rundir)),
-        ("CTDB_SOCKET".to_owned(), text(&paths.socket)),
-        ("CTDB_DEBUGLEVEL".to_owned(), config.conf.script_log_level.to_string()),
-    ];
-    // Scripts call `ctdb`: the one that belongs to this daemon comes first.
-    let mut search = path;
-    if let Some(dir) = exe_dir {
-        env.push(("CTDB".to_owned(), text(&dir.join("ctdb"))));
-        env.push(("CTDB_HELPER_BINDIR".to_owned(), text(&dir)));
-        search = format!("{}:{search}", dir.display());
-    }
-    env.push(("PATH".to_owned(), search));
-    if let NodesSource::File(file) = &config.nodes_source {
-        env.push(("CTDB_NODES".to_owned(), text(file)));
-    }
-    let events_dir = paths.base.join("events/legacy");
-    let options = vec![paths.base.join("script.options"), events_dir.join("10.interface.options")];
-    let public: Arc<[PublicAddress]> = config.public_addresses.clone().into();
-    let interface = Interface::new(Arc::new(netif.clone()), watch::channel(public).1, options);
-    Runner::new(RunnerConfig {
-        events_dir,
-        installed_dir: Some(PathBuf::from("/usr/share/ctdb/events/legacy")),
-        env,
-        debug_hung_script: config.debug_script.clone(),
-        handlers: vec![Arc::new(interface)],
-        max_processes: 32,
-    })
 }
 
 /// Who changed an address, by the port of its netlink socket: the first socket of a process has the process's number. Nothing for
