@@ -2,7 +2,14 @@
 //!
 //! The way of one decision: `virtual_servers.conf` (`config`) says which services, real servers and checks there are; checks are
 //! state machines (`checker`) that ask for probes and take their results; `service` turns the health of all real servers into
-//! the [`model::Table`] that is wanted now; `diff` compares it with the table that the kernel has. Everything named here is pure:
-//! time is an argument, and what happens is a value.
+//! the [`model::Table`] that is wanted now; [`drain`] lays over it what is on its way out; [`diff`] and [`reconcile`] compare it with
+//! the table that the kernel has. Everything named here is pure: time is an argument (since the start of the host's monotonic clock),
+//! and what happens is a value.
 
+pub mod diff;
+pub mod drain;
 pub mod model;
+pub mod reconcile;
+
+#[cfg(test)]
+mod testkit;
