@@ -218,7 +218,7 @@ impl Netif {
 
     /// Sends requests in one datagram and returns the kernel's answers in the same order: `None` is its yes. The kernel works
     /// through a datagram in order and answers each request exactly once; fewer answers mean that it fell silent.
-    async fn send(&self, batch: Vec<NetlinkMessage<RouteNetlinkMessage>>) -> Vec<Option<Errno>> {
+    pub(super) async fn send(&self, batch: Vec<NetlinkMessage<RouteNetlinkMessage>>) -> Vec<Option<Errno>> {
         let mut answers = Vec::with_capacity(batch.len());
         let Ok(mut stream) = self.handle.request_batch(batch, SocketAddr::new(0, 0)) else {
             return answers;

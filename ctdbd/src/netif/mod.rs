@@ -10,6 +10,7 @@ mod change;
 mod error;
 mod handlers;
 mod mirror;
+mod neighbours;
 mod query;
 mod watch;
 

@@ -1,4 +1,4 @@
-//! Reading links and addresses. The dump is the truth; notifications are hints.
+//! Reading links, addresses and neighbours. The dump is the truth; notifications are hints.
 
 use super::mirror::Mirror;
 use super::{ANSWER_TIMEOUT, Netif, NetifError};
@@ -7,6 +7,7 @@ use netlink_packet_core::{NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkMes
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::AddressMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
+use netlink_packet_route::neighbour::NeighbourMessage;
 use netlink_sys::SocketAddr;
 use recoverd::model::KernelState;
 
@@ -69,6 +70,12 @@ impl Netif {
     pub(super) async fn list_addresses(&self) -> Result<Vec<RouteNetlinkMessage>, NetifError> {
         let _one_dump_at_a_time = self.dumping.lock().await;
         self.dump_addresses().await
+    }
+
+    /// All neighbours of all interfaces, of both families.
+    pub(super) async fn list_neighbours(&self) -> Result<Vec<RouteNetlinkMessage>, NetifError> {
+        let _one_dump_at_a_time = self.dumping.lock().await;
+        self.dump(RouteNetlinkMessage::GetNeighbour(NeighbourMessage::default()), "list the neighbours").await
     }
 
     async fn dump_addresses(&self) -> Result<Vec<RouteNetlinkMessage>, NetifError> {

@@ -1,6 +1,7 @@
 //! On real interfaces, each test in a network namespace of its own.
 
 mod lifetimes;
+mod neighbours;
 
 use super::mirror::Mirror;
 use super::{Change, Netif, NetifError, OnIface, Update, Watch};

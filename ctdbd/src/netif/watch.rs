@@ -111,7 +111,7 @@ impl Watch {
                 self.list_again().await;
             }
             if !self.pending.is_empty() {
-                return Some(self.take());
+                return Some(self.hand_over().await);
             }
             let first = self.notifications.next().await?;
             self.absorb(&first.0);
@@ -130,10 +130,28 @@ impl Watch {
         let fresh = self.netif.picture().await?;
         self.mirror.replace(fresh, &mut self.pending);
         self.stale = false;
-        Ok((!self.pending.is_empty()).then(|| self.take()))
+        if self.pending.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(self.hand_over().await))
     }
 
-    fn take(&mut self) -> Update {
+    /// Before anybody hears that a link is up, and takes addresses on it, what its neighbours did not hear is forgotten.
+    async fn hand_over(&mut self) -> Update {
+        let links = &self.mirror.state().links;
+        let came = self.pending.iter().filter_map(|change| match change {
+            Change::LinkChanged { iface, up: true } => Some(links.get(iface)?.index),
+            _ => None,
+        });
+        let came: Vec<u32> = came.collect();
+        match self.netif.forget_unanswered(&came).await {
+            Ok(0) => {}
+            Ok(n) => {
+                tracing::info!("a link is up: {n} neighbours that could not be asked before were forgotten")
+            }
+            // It only costs time.
+            Err(e) => tracing::warn!("{e}"),
+        }
         Update { changes: std::mem::take(&mut self.pending), state: self.mirror.state(), by: self.by.take() }
     }
 

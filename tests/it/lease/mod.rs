@@ -8,6 +8,7 @@
 
 mod freeze;
 mod kill;
+mod link;
 mod network;
 mod random;
 
