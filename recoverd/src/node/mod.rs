@@ -212,6 +212,12 @@ impl Node {
         self.leader.epoch
     }
 
+    /// This node's own flags.
+    #[must_use]
+    pub fn flags(&self) -> NodeFlags {
+        self.flags
+    }
+
     /// Run state.
     #[must_use]
     pub fn runstate(&self) -> RunState {
