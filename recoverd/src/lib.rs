@@ -9,6 +9,7 @@ pub mod action;
 pub mod alloc;
 pub mod check;
 pub mod command;
+pub mod connections;
 pub mod control;
 pub mod explain;
 pub mod input;

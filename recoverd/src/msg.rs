@@ -4,6 +4,7 @@
 //! requests carry a number that the answer repeats, and who asked decides how long to wait. Each node is the authority on its
 //! own flags: it announces them, nobody sets them from outside.
 
+use crate::connections::ConnectionUpdate;
 use crate::control::{Answer, Control};
 use crate::model::{Epoch, NodeFlags, Pnn, RunId, RunState, Session};
 use serde::{Deserialize, Serialize};
@@ -101,4 +102,6 @@ pub enum PeerMsg {
         /// Why, for the log of the banned node.
         reason: String,
     },
+    /// Connections of clients. Not for the machine: the driver keeps them in [`crate::connections::Connections`].
+    Connections(Vec<ConnectionUpdate>),
 }

@@ -1,8 +1,9 @@
 //! Frames of the link between two daemons: [`PeerMsg`], and the [`Hello`] before it.
 
 use super::model::{runstate_from, runstate_to};
-use super::{WireError, addr_bytes, addr_from, missing, required};
+use super::{WireError, addr_bytes, addr_from, list, messages, missing, required};
 use crate::v1;
+use recoverd::connections::ConnectionUpdate;
 use recoverd::model::{NodeFlags, Pnn, Session};
 use recoverd::msg::{NodeState, PeerMsg, RunRequest};
 use v1::peer_frame::Frame as Field;
@@ -79,6 +80,9 @@ impl From<&PeerMsg> for v1::PeerFrame {
             PeerMsg::Ban { epoch, seconds, reason } => {
                 Field::Ban(v1::Ban { epoch: Some(epoch.into()), seconds: *seconds, reason: reason.clone() })
             }
+            PeerMsg::Connections(updates) => {
+                Field::Connections(v1::ConnectionUpdates { updates: messages(updates) })
+            }
         };
         Self { frame: Some(frame) }
     }
@@ -122,6 +126,7 @@ impl TryFrom<v1::PeerFrame> for Frame {
             Field::Ban(b) => {
                 PeerMsg::Ban { epoch: required("Ban.epoch", b.epoch)?, seconds: b.seconds, reason: b.reason }
             }
+            Field::Connections(m) => PeerMsg::Connections(list(m.updates)?),
         }))
     }
 }
@@ -133,6 +138,31 @@ fn run_request(m: v1::RunRequest) -> Result<RunRequest, WireError> {
         force_rebalance: m.force_rebalance.into_iter().map(Pnn).collect(),
         moves: moves.collect::<Result<_, WireError>>()?,
     })
+}
+
+impl From<&ConnectionUpdate> for v1::ConnectionUpdate {
+    fn from(u: &ConnectionUpdate) -> Self {
+        Self {
+            addr: addr_bytes(u.addr),
+            server: u.server.0,
+            reset: u.reset,
+            add: messages(&u.add),
+            remove: messages(&u.remove),
+        }
+    }
+}
+
+impl TryFrom<v1::ConnectionUpdate> for ConnectionUpdate {
+    type Error = WireError;
+    fn try_from(m: v1::ConnectionUpdate) -> Result<Self, WireError> {
+        Ok(Self {
+            addr: addr_from("ConnectionUpdate.addr", &m.addr)?,
+            server: Pnn(m.server),
+            reset: m.reset,
+            add: list(m.add)?,
+            remove: list(m.remove)?,
+        })
+    }
 }
 
 impl From<&NodeState> for v1::NodeState {

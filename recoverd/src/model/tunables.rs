@@ -318,6 +318,12 @@ impl Tunables {
         self.known("LocalRepair") != 0
     }
 
+    /// TickleUpdateInterval: how often connections are looked for and told to the peers; `None` when switched off with 0.
+    #[must_use]
+    pub fn tickle_update_interval(&self) -> Option<Duration> {
+        Some(self.secs("TickleUpdateInterval")).filter(|d| !d.is_zero())
+    }
+
     /// Announcements after taking an address, and the pause between them.
     #[must_use]
     pub fn gratuitous_arp(&self) -> (u32, Duration) {

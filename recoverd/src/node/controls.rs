@@ -68,6 +68,8 @@ impl Node {
                     self.ban(seconds, &reason, cx);
                 }
             }
+            // The driver's.
+            PeerMsg::Connections(_) => {}
         }
         self.due_runs(cx);
     }

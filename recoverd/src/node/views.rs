@@ -63,6 +63,12 @@ impl Node {
         self.controls.last_run
     }
 
+    /// The recmaster, as far as this node knows; itself if it leads.
+    #[must_use]
+    pub fn recmaster(&self) -> Option<Pnn> {
+        self.leader.pnn()
+    }
+
     /// Whether this node may become recmaster.
     #[must_use]
     pub fn leader_capable(&self) -> bool {

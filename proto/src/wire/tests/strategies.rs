@@ -160,6 +160,7 @@ pub(super) fn peer_msg() -> impl Strategy<Value = PeerMsg> {
             seconds,
             reason
         }),
+        vec(configuration::connection_update(), 0..3).prop_map(PeerMsg::Connections),
     ]
 }
 

@@ -1,8 +1,9 @@
 //! Lines of configuration files, connections, statistics.
 
-use super::{addr, text};
+use super::{addr, pnn, text};
 use proptest::collection::vec;
 use proptest::prelude::*;
+use recoverd::connections::ConnectionUpdate;
 use recoverd::model::{Connection, PublicAddress};
 use recoverd::node::NodeConfig;
 use recoverd::view::{CounterRow, LatencyRow, StatisticsView};
@@ -28,6 +29,12 @@ pub(super) fn connection() -> impl Strategy<Value = Connection> {
         client: SocketAddr::new(client, from),
         server: SocketAddr::new(server, to),
     })
+}
+
+pub(super) fn connection_update() -> impl Strategy<Value = ConnectionUpdate> {
+    (addr(), pnn(), any::<bool>(), vec(connection(), 0..3), vec(connection(), 0..3)).prop_map(
+        |(addr, server, reset, add, remove)| ConnectionUpdate { addr, server, reset, add, remove },
+    )
 }
 
 pub(super) fn statistics() -> impl Strategy<Value = StatisticsView> {
