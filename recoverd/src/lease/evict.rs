@@ -114,6 +114,7 @@ impl Lease {
             // The first answer is the earliest; later ones repeat the promise. L7: from the last grant, not from the promise.
             let last_grant = if l7 { now.minus(shrunk(age)) } else { now };
             pending.promises.entry(from).or_insert(last_grant);
+            lead.answered.insert(from, now);
         }
     }
 

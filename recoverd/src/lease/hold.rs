@@ -29,6 +29,8 @@ pub(super) struct Hold {
     pub(super) numbers: BTreeMap<IpAddr, u64>,
     beats: VecDeque<(u64, Clocks)>,
     last_seq: u64,
+    /// The last beat acknowledged in this epoch.
+    last_acked: u64,
     /// When the recmaster last answered *this* node: a recmaster is alive if it answers (L3).
     pub(super) answered: Option<Clocks>,
 }
@@ -44,6 +46,7 @@ impl Default for Hold {
             numbers: BTreeMap::new(),
             beats: VecDeque::new(),
             last_seq: 0,
+            last_acked: 0,
             answered: None,
         }
     }
@@ -53,6 +56,7 @@ impl Hold {
     /// Requests of an older epoch are void.
     pub(super) fn forget_requests(&mut self) {
         self.beats.clear();
+        self.last_acked = 0;
         self.numbers.clear();
     }
 }
@@ -71,6 +75,7 @@ impl Lease {
         self.hold.deadline = None;
         self.hold.held.clear();
         self.hold.beats.clear();
+        self.hold.last_acked = 0;
         self.member.reset();
         self.rounds.clear();
         self.out.push(LeaseAction::Lapsed { session });
@@ -142,7 +147,7 @@ impl Lease {
         if self.hold.beats.len() > BEATS_KEPT {
             self.hold.beats.pop_front();
         }
-        self.send(self.epoch.pnn, LeaseMsg::Beat { epoch: self.epoch, session, seq });
+        self.send(self.epoch.pnn, LeaseMsg::Beat { epoch: self.epoch, session, seq, answered: self.hold.last_acked });
     }
 
     /// Rule L: the recmaster of my epoch acknowledged my beat while it led; `age` is how old its contact was.
@@ -162,6 +167,7 @@ impl Lease {
         }
         let Some(&(_, sent)) = self.hold.beats.iter().find(|(s, _)| *s == seq) else { return };
         self.hold.answered = Some(now);
+        self.hold.last_acked = self.hold.last_acked.max(seq);
         self.member.welcome(now);
         self.member.lived(sent, self.times.wait(self.times.t));
         self.grantor.support(epoch);

@@ -176,6 +176,8 @@ impl Lease {
         if !lead.use_nonce(from, nonce) && d12 {
             return;
         }
+        // It answered the challenge.
+        self.answered_by(from, now);
         self.seat(from, session, addrs, past, now);
         self.welcome(from, session);
     }

@@ -1,32 +1,16 @@
-//! The lock, epochs, and leading.
+//! Epochs, and leading.
 //!
-//! Whoever has the lock begins an epoch above any it has seen and above the one recorded in the lock (d20), records it, and only
+//! Whoever has the lock (`lock`) begins an epoch above any it has seen and above the one recorded in the lock (d20), records it, and only
 //! then announces it. It *leads* (acknowledges, gives) only within T of the start of a proof, or of a majority round, made in
 //! this epoch (d27); when that is over it forgets what it knew and needs a new epoch (d26).
 
 use super::clock::Clocks;
 use super::evict::Evicting;
-use super::io::{HoldRule, LeaseAction, LockOrder, LockRecord, OutHow};
+use super::io::{LeaseAction, LockOrder, LockRecord, OutHow};
 use super::{Lease, LeaseMsg, LockKind};
 use crate::model::{Epoch, Pnn, Session};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-
-/// Where the lock stands.
-#[derive(Debug, Default)]
-pub(super) enum Lock {
-    /// Not asked for.
-    #[default]
-    Idle,
-    /// In the queue since.
-    Queued(Clocks),
-    /// A helper said yes; an older one may not have noticed its loss until then.
-    Settling { queued: Clocks, until: Clocks },
-    /// Ours; `proving`: a round trip is under way.
-    Held { proving: bool },
-    /// Let go on purpose until then (L5).
-    Resting(Clocks),
-}
 
 /// What a recmaster knows of its epoch.
 #[derive(Debug)]
@@ -35,19 +19,19 @@ pub(super) struct Lead {
     pub(super) epoch: Epoch,
     /// When this node knew that it had the lock (d23).
     pub(super) known_at: Clocks,
-    began: Clocks,
+    pub(super) began: Clocks,
     /// Holder of the lock before, named in it.
-    predecessor: Option<Pnn>,
+    pub(super) predecessor: Option<Pnn>,
     /// Its session, if a word of its guard about that one settles the matter.
     pub(super) fenceable: Option<(Pnn, Session)>,
     /// The record is in the lock: the epoch may be announced.
-    recorded: bool,
+    pub(super) recorded: bool,
     /// It leads no more (d26).
-    over: bool,
+    pub(super) over: bool,
     /// Start of the last proof of the lock in this epoch.
     pub(super) proof: Option<Clocks>,
     /// Start of the last proof or majority round in this epoch.
-    led: Option<Clocks>,
+    pub(super) led: Option<Clocks>,
     reported_leading: bool,
     reported_accounted: bool,
     pub(super) seats: BTreeMap<Pnn, Seat>,
@@ -62,8 +46,8 @@ pub(super) struct Lead {
     /// Who may hold what, with the number of the last take.
     pub(super) claims: BTreeMap<IpAddr, BTreeMap<(Pnn, Session), u64>>,
     pub(super) last_number: u64,
-    /// When anything was last heard from each node.
-    heard: BTreeMap<Pnn, Clocks>,
+    /// When each node last answered this recmaster (L5).
+    pub(super) answered: BTreeMap<Pnn, Clocks>,
     /// A higher epoch exists, and its recmaster has not drawn us over, since then.
     pub(super) rival_since: Option<Clocks>,
     /// Highest epoch that had support among the joined, and the latest grants that they report.
@@ -88,6 +72,8 @@ pub(super) struct Joined {
     pub(super) session: Session,
     pub(super) at: Clocks,
     last_seq: u64,
+    /// The last of its beats whose acknowledgement it has.
+    last_answered: u64,
     /// Last sign of life.
     pub(super) heard: Clocks,
     pub(super) acked: Option<Clocks>,
@@ -96,7 +82,7 @@ pub(super) struct Joined {
 
 impl Joined {
     pub(super) fn new(session: Session, now: Clocks) -> Self {
-        Self { session, at: now, last_seq: 0, heard: now, acked: None, evicting: None }
+        Self { session, at: now, last_seq: 0, last_answered: 0, heard: now, acked: None, evicting: None }
     }
 }
 
@@ -155,70 +141,6 @@ impl Lease {
         })
     }
 
-    pub(super) fn queue_for_lock(&mut self, now: Clocks) {
-        if self.capable && self.running && !matches!(self.lock_kind, LockKind::Quorum { .. }) {
-            // L9: always in the queue, not only when the recmaster seems dead.
-            self.lock = Lock::Queued(now);
-            self.out.push(LeaseAction::Lock(LockOrder::Queue));
-        }
-    }
-
-    pub(super) fn set_capable(&mut self, yes: bool, now: Clocks) {
-        if yes == self.capable {
-            return;
-        }
-        self.capable = yes;
-        if yes {
-            self.queue_for_lock(now);
-        } else {
-            self.lead_over();
-            self.lock = Lock::Idle;
-            self.out.push(LeaseAction::Lock(LockOrder::Leave));
-        }
-    }
-
-    pub(super) fn lock_acquired(&mut self, previous: Option<LockRecord>, now: Clocks) {
-        let Lock::Queued(queued) = self.lock else { return };
-        let known_at = if self.rules.d23_from_known { now } else { queued };
-        if let LockKind::Helper { loss_time } = self.lock_kind
-            && self.rules.lock_loss_time
-        {
-            // A helper proves nothing: the former holder may believe in its own for LockLossTime.
-            let loss = u64::try_from(loss_time.as_micros()).unwrap_or(u64::MAX / 4);
-            self.lock = Lock::Settling { queued, until: now.plus(self.times.wait(loss)) };
-            return;
-        }
-        if let Some(p) = previous
-            && self.rules.d22_list
-            && !self.lists.knows(p.list)
-            && self.coming.as_ref().is_none_or(|(h, _)| *h != p.list)
-        {
-            // d22: the holder before had a nodes file that we never saw: its nodes are not ours to count.
-            self.journal(format!(
-                "the cluster lock was held in epoch {} with another nodes file than ours; letting it go: \
-                 make the nodes files equal on all nodes",
-                p.epoch
-            ));
-            self.rest(now);
-            return;
-        }
-        self.lock = Lock::Held { proving: false };
-        let recorded = previous.map(|p| p.epoch).filter(|e| e.is_some());
-        if let Some(e) = recorded
-            && self.rules.d20_epoch_from_record
-        {
-            self.heard = self.heard.max(e);
-        }
-        // A predecessor that led alone to its end can have had no other session that anybody led since: its guard's word will do.
-        let alone = self.member.alone && recorded == Some(self.epoch);
-        let session = previous.and_then(|p| p.session).filter(|_| alone || !self.rules.guard_of_lone_leader);
-        self.begin_epoch(known_at, now);
-        if let Some(lead) = &mut self.lead {
-            lead.fenceable = recorded.map(|e| e.pnn).zip(session);
-            lead.predecessor = recorded.map(|e| e.pnn);
-        }
-    }
-
     /// Moves to a new epoch of its own *before* the record is written: from then on it accepts nothing of older recmasters, so
     /// that the next holder of the lock can count on the record.
     pub(super) fn begin_epoch(&mut self, known_at: Clocks, now: Clocks) {
@@ -251,7 +173,7 @@ impl Lease {
             last_nonce: 0,
             claims: BTreeMap::new(),
             last_number: 0,
-            heard: BTreeMap::new(),
+            answered: BTreeMap::new(),
             rival_since: None,
             supported: Epoch::NONE,
             reports: BTreeMap::new(),
@@ -275,107 +197,10 @@ impl Lease {
         seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 44
     }
 
-    pub(super) fn lock_recorded(&mut self, epoch: Epoch, now: Clocks) {
-        let held = matches!(self.lock, Lock::Held { .. });
-        let Some(lead) = self.lead.as_mut().filter(|l| l.epoch == epoch && !l.over && !l.recorded && held)
-        else {
-            return;
-        };
-        lead.recorded = true;
-        lead.began = now;
-        self.open_epoch(now);
-    }
-
-    fn open_epoch(&mut self, now: Clocks) {
+    pub(super) fn open_epoch(&mut self, now: Clocks) {
         self.journal(format!("epoch {} begins: this node is recmaster", self.epoch));
         self.join_self(now);
         self.next_beat = now;
-    }
-
-    pub(super) fn lock_proved(&mut self, asked_at: Clocks, now: Clocks) {
-        let Lock::Held { proving } = &mut self.lock else { return };
-        *proving = false;
-        let t = self.times.t;
-        match &mut self.lead {
-            Some(lead) if lead.active() => {
-                if asked_at < lead.began {
-                    return;
-                }
-                lead.proof = Some(lead.proof.map_or(asked_at, |p| p.latest(asked_at)));
-                lead.led = Some(lead.led.map_or(asked_at, |p| p.latest(asked_at)));
-                let rival = lead.rival_since.is_some_and(|r| asked_at.is_up(r.plus(t)));
-                self.contact(asked_at);
-                self.extend(asked_at, HoldRule::Own, now);
-                if rival {
-                    // d20: a higher epoch than ours is about, but the lock is ours: above it.
-                    self.begin_epoch(now, now);
-                }
-            }
-            Some(lead) if !lead.over => {}
-            // It led once, or follows, and the lock is still its own: a new epoch (d26).
-            _ => {
-                if !now.is_up(asked_at.plus(t)) {
-                    self.begin_epoch(now, now);
-                }
-            }
-        }
-    }
-
-    pub(super) fn lock_lost(&mut self, now: Clocks) {
-        self.lead_over();
-        if !matches!(self.lock, Lock::Resting(_) | Lock::Idle) {
-            self.queue_for_lock(now);
-        }
-    }
-
-    /// Lets the lock go for 5 T.
-    fn rest(&mut self, now: Clocks) {
-        self.lock = Lock::Resting(now.plus(5 * self.times.t));
-        self.out.push(LeaseAction::Lock(LockOrder::Leave));
-    }
-
-    pub(super) fn lock_step(&mut self, now: Clocks) {
-        match self.lock {
-            Lock::Settling { queued, until } if now.has_waited(until) => {
-                self.lock = Lock::Held { proving: false };
-                self.begin_epoch(if self.rules.d23_from_known { now } else { queued }, now);
-            }
-            Lock::Resting(until) if now.has_waited(until) => self.queue_for_lock(now),
-            _ => {}
-        }
-        self.minority_step(now);
-    }
-
-    /// L5: a recmaster that hears fewer than a promise quorum for 2 T lets a larger part have the lock, once.
-    fn minority_step(&mut self, now: Clocks) {
-        let patience = 2 * self.times.t;
-        let (me, held) = (self.me, matches!(self.lock, Lock::Held { .. }));
-        let Some(lead) = self.lead.as_ref().filter(|l| l.active() && held) else { return };
-        let hears = |p: Pnn| p == me || lead.heard.get(&p).is_some_and(|h| !now.is_up(h.plus(patience)));
-        if self.lists.promise_quorum(hears, true) {
-            self.canvass.gave_way = false;
-        } else if now.has_waited(lead.began.plus(patience))
-            && !self.canvass.gave_way
-            && self.rules.l5_minority_lets_go
-        {
-            self.canvass.gave_way = true;
-            self.journal("hearing too few nodes: letting the cluster lock go for a larger part".into());
-            self.lead_over();
-            self.rest(now);
-        }
-    }
-
-    /// Asks for a proof, one at a time: a store that hangs must not gather requests.
-    pub(super) fn prove_lock(&mut self, now: Clocks) {
-        if self.lead.as_ref().is_some_and(|l| !l.recorded && !l.over) {
-            return;
-        }
-        if let Lock::Held { proving } = &mut self.lock
-            && !*proving
-        {
-            *proving = true;
-            self.out.push(LeaseAction::Lock(LockOrder::Prove { at: now }));
-        }
     }
 
     /// A majority granted to the recmaster in its own epoch: it leads; with lock `quorum` that is the proof.
@@ -409,9 +234,10 @@ impl Lease {
         }
     }
 
+    /// Without L5's second half, whoever is heard counts.
     pub(super) fn heard_from(&mut self, from: Pnn, now: Clocks) {
-        if let Some(lead) = &mut self.lead {
-            lead.heard.insert(from, now);
+        if !self.rules.l5_answers {
+            self.answered_by(from, now);
         }
     }
 
@@ -426,7 +252,16 @@ impl Lease {
     }
 
     /// Recmaster: a beat. Acknowledged only while leading (D7), only for the joined session (d11), only if new (L4).
-    pub(super) fn on_beat(&mut self, from: Pnn, epoch: Epoch, session: Session, seq: u64, now: Clocks) {
+    #[expect(clippy::too_many_arguments, reason = "the fields of the message")]
+    pub(super) fn on_beat(
+        &mut self,
+        from: Pnn,
+        epoch: Epoch,
+        session: Session,
+        seq: u64,
+        answered: u64,
+        now: Clocks,
+    ) {
         let leading = self.leading(now) || !self.rules.d7_ack_only_leading;
         let d13 = self.rules.d13_ended_stays_ended;
         let l4 = self.rules.l4_numbered_beats;
@@ -450,6 +285,10 @@ impl Lease {
         }
         j.last_seq = seq;
         j.heard = now;
+        if answered > j.last_answered {
+            j.last_answered = answered;
+            lead.answered.insert(from, now);
+        }
         // It lives: an eviction under way is given up.
         if let Some(pending) = j.evicting.take() {
             pending.given_up(&mut self.grantor, from, session);

@@ -13,7 +13,9 @@
 //! | `round` | asking all nodes for grants |
 //! | `grant` | granting and promising to others |
 //! | `join` | moving to a new epoch, from both sides |
-//! | `lead` | the lock, epochs, leading and its end |
+//! | `lock` | getting, proving and losing the cluster lock |
+//! | `minority` | when a recmaster offers the lock to others |
+//! | `lead` | epochs, leading and its end |
 //! | `evict` | when is a silent node out |
 //! | `give` | who may hold an address; numbered takes and releases |
 //! | `quorum` | lock `quorum`: who tries to become recmaster |
@@ -27,6 +29,8 @@ mod hold;
 mod io;
 mod join;
 mod lead;
+mod lock;
+mod minority;
 mod msg;
 mod nodes;
 mod quorum;
@@ -72,7 +76,8 @@ pub struct Lease {
     member: join::Member,
     rounds: round::Rounds,
     grantor: grant::Grantor,
-    lock: lead::Lock,
+    lock: lock::Lock,
+    minority: minority::Minority,
     lead: Option<lead::Lead>,
     canvass: quorum::Canvass,
     out: Vec<LeaseAction>,
@@ -107,7 +112,8 @@ impl Lease {
             member: join::Member::default(),
             rounds: round::Rounds::default(),
             grantor: grant::Grantor::default(),
-            lock: lead::Lock::default(),
+            lock: lock::Lock::default(),
+            minority: minority::Minority::default(),
             lead: None,
             canvass: quorum::Canvass::default(),
             out: Vec::new(),
@@ -209,7 +215,9 @@ impl Lease {
             LeaseMsg::Welcome { epoch, session, settled } => {
                 self.on_welcome(from, epoch, session, settled, now);
             }
-            LeaseMsg::Beat { epoch, session, seq } => self.on_beat(from, epoch, session, seq, now),
+            LeaseMsg::Beat { epoch, session, seq, answered } => {
+                self.on_beat(from, epoch, session, seq, answered, now);
+            }
             LeaseMsg::Ack { epoch, session, seq, age, settled } => {
                 self.on_ack(from, epoch, session, seq, age, settled, now);
             }
@@ -255,7 +263,8 @@ impl Lease {
         }
         // d22: a list takes force with a new epoch only.
         self.coming = Some((list, nodes));
-        if self.leading(now) {
+        let held = matches!(self.lock, lock::Lock::Held { .. } | lock::Lock::Idle);
+        if self.leading(now) && held {
             self.begin_epoch(now, now);
         }
     }

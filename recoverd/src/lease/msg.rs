@@ -36,8 +36,8 @@ pub enum LeaseMsg {
     },
     /// The session is joined.
     Welcome { epoch: Epoch, session: Session, settled: bool },
-    /// A follower lives, and asks for its lease.
-    Beat { epoch: Epoch, session: Session, seq: u64 },
+    /// A follower lives, and asks for its lease; `answered` is its last beat that was acknowledged in this epoch, 0 if none.
+    Beat { epoch: Epoch, session: Session, seq: u64, answered: u64 },
     /// The lease is extended, counted from the sending of that beat.
     Ack { epoch: Epoch, session: Session, seq: u64, age: Micros, settled: bool },
     /// This session was ended: drop, and join anew.

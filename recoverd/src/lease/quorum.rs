@@ -19,8 +19,6 @@ pub(super) struct Canvass {
     next: Clocks,
     /// A vote, a join or an answer: somebody else may be about to lead.
     heard: Option<Clocks>,
-    /// This minority recmaster let the lock go once (L5).
-    pub(super) gave_way: bool,
 }
 
 impl Lease {

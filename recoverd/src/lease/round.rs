@@ -90,6 +90,7 @@ impl Lease {
         let round = if self.rules.d14_echo_round { round } else { self.rounds.last };
         if let Some(r) = self.rounds.open.iter_mut().find(|r| r.id == round) {
             r.grants.insert(from, hushed);
+            self.answered_by(from, now);
             self.count(round, now);
         }
     }

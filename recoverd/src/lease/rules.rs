@@ -49,6 +49,9 @@ pub struct Rules {
     pub l2_by_time_left: bool,
     pub l4_numbered_beats: bool,
     pub l5_minority_lets_go: bool,
+    pub l5_answers: bool,
+    pub l5_offer: bool,
+    pub l5_same_record: bool,
     pub l6_promises_end: bool,
     pub l7_ages: bool,
 }
@@ -97,6 +100,9 @@ impl Rules {
             l2_by_time_left: true,
             l4_numbered_beats: true,
             l5_minority_lets_go: true,
+            l5_answers: true,
+            l5_offer: true,
+            l5_same_record: true,
             l6_promises_end: true,
             l7_ages: true,
         }

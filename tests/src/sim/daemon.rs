@@ -1,11 +1,10 @@
-//! Daemons at work: inputs in, actions out, through a network that loses, doubles and delays, and scripts that finish late.
+//! Daemons at work: inputs in, actions out, through a network that loses, doubles and delays.
 
 use super::Sim;
 use super::invariants;
 use super::lock::{Holding, Question};
-use super::node::{Inbound, Kernel, index};
-use super::setup::LockChoice;
-use recoverd::lease::{Clocks, Command, Lease, LeaseAction, LeaseInput, LeaseMsg, LockOrder};
+use super::node::{Inbound, index};
+use recoverd::lease::{Clocks, Command, Lease, LeaseAction, LeaseInput, LeaseMsg};
 use recoverd::model::{Epoch, Pnn, Session};
 
 /// What is on the network.
@@ -263,7 +262,10 @@ impl Sim {
                 }
                 LeaseAction::Lapsed { session } => self.lapsed(i, session),
                 LeaseAction::Lock(order) => self.order_lock(i, order),
-                LeaseAction::Remember { epoch } => self.nodes[i].stored = epoch,
+                LeaseAction::Remember { epoch } => {
+                    let n = &mut self.nodes[i];
+                    n.stored_before = std::mem::replace(&mut n.stored, epoch);
+                }
                 LeaseAction::Command { to, command } => {
                     let to = to.index();
                     let r = invariants::released_before(&self.nodes, to, &command, self.now, self.plan.world);
@@ -302,6 +304,9 @@ impl Sim {
         if self.cut[from][to] || (!self.calm && self.p.percent(self.frame.loss)) {
             return;
         }
+        if self.meddled(from, to, &what) {
+            return;
+        }
         if !self.calm && self.p.percent(self.frame.dup) {
             let d = self.p.log_range(100, 3 * self.frame.t);
             self.later(d, Event::Deliver { from, to, what: what.clone() });
@@ -309,179 +314,5 @@ impl Sim {
         let slow = !self.calm && (self.p.percent(self.frame.slow) || self.slow_to[to] > self.now);
         let d = if slow { self.p.log_range(1000, 3 * self.frame.t) } else { self.p.range(100, 1500) };
         self.later(d, Event::Deliver { from, to, what });
-    }
-
-    fn lapsed(&mut self, i: usize, session: Option<Session>) {
-        let n = &mut self.nodes[i];
-        // The lease thread shuts the gate; the main thread drops the addresses and says so.
-        n.kernel.gate_until = 0;
-        n.kernel.held = 0;
-        n.session = None;
-        let life = n.life;
-        if session.is_some() {
-            self.lapses += 1;
-        }
-        let d = if self.p.percent(90) || self.calm {
-            self.p.range(100, 5000)
-        } else {
-            self.p.range(100, self.frame.t)
-        };
-        self.later(d, Event::Drop { node: i, life });
-    }
-
-    fn drop_done(&mut self, i: usize, life: u32) {
-        if self.nodes[i].life != life || self.nodes[i].lease.is_none() {
-            return;
-        }
-        self.nodes[i].kernel.configured = 0;
-        self.sessions += 1;
-        let session = Session(self.sessions);
-        self.feed(i, Inbound::Lease(LeaseInput::Dropped { session }));
-    }
-
-    fn script(&mut self, i: usize, command: Command) {
-        let (boots, life) = (self.nodes[i].boots, self.nodes[i].life);
-        let late = !self.calm && self.p.percent(self.frame.slow_scripts);
-        let d = if late { self.p.log_range(1000, 6 * self.frame.t) } else { self.p.range(200, 5000) };
-        self.later(d, Event::Script { node: i, boots, life, command });
-    }
-
-    /// A script ends, perhaps long after the session or the daemon that began it.
-    fn script_ends(&mut self, i: usize, boots: u32, life: u32, c: Command) {
-        let n = &mut self.nodes[i];
-        if n.boots != boots {
-            return;
-        }
-        let bit = 1 << index(c.addr);
-        if c.take {
-            n.kernel.configured |= bit;
-        }
-        let alive = n.life == life && !n.paused;
-        let Some(lease) = n.lease.as_ref().filter(|l| alive && l.session() == Some(c.session)) else {
-            return;
-        };
-        // A newer command for the address overtook this one: its end says nothing.
-        let newest = !lease.newer_than(&c);
-        if !newest || lease.epoch() != c.epoch && c.take {
-            return;
-        }
-        let recmaster = c.epoch.pnn.index();
-        if c.take {
-            self.transmit(i, recmaster, Datagram::Taken(c));
-        } else {
-            // Late releases do no harm here: the upper layer looks at the kernel and repairs what they broke.
-            self.nodes[i].kernel.held &= !bit;
-            self.nodes[i].kernel.configured &= !bit;
-            self.feed(i, Inbound::Lease(LeaseInput::LetGo { addr: c.addr }));
-            self.transmit(i, recmaster, Datagram::Released(c));
-        }
-    }
-
-    fn guard_acts(&mut self, i: usize, boots: u32, session: Option<Session>) {
-        let n = &mut self.nodes[i];
-        n.guarding = false;
-        if n.boots == boots {
-            n.kernel = Kernel::default();
-            if let Some(s) = session {
-                for to in 0..self.nodes.len() {
-                    for _ in 0..3 {
-                        if to != i {
-                            self.transmit(i, to, Datagram::Fenced(s));
-                        }
-                    }
-                }
-            }
-        }
-        self.later(1000, Event::Start { node: i });
-    }
-
-    pub(super) fn order_lock(&mut self, i: usize, order: LockOrder) {
-        let world = self.plan.world;
-        // The taking that this daemon believes in; the store may have lost it.
-        let taking = self.nodes[i].taking.map(|gen_no| (i, gen_no));
-        let held = taking.filter(|who| self.store.holds(*who));
-        match order {
-            LockOrder::Queue => {
-                // A daemon that queues anew closes its old descriptor, or ends its old helper.
-                if held.is_some() {
-                    self.store.holder = None;
-                }
-                self.nodes[i].taking = None;
-                self.store.queue.insert(i);
-                self.hand_over();
-            }
-            LockOrder::Leave => {
-                self.store.queue.remove(&i);
-                self.nodes[i].taking = None;
-                if let Some(who) = held {
-                    let d = self.p.range(100, 2000);
-                    self.later(d, Event::FreeLock { who });
-                }
-            }
-            LockOrder::Prove { at } => {
-                let helper = self.plan.lock == LockChoice::Helper;
-                let Some(who) = taking else { return };
-                if helper {
-                    // Alive counts as proof, until the helper notices.
-                    let (life, input) = (self.nodes[i].life, LeaseInput::LockProved { asked_at: at });
-                    self.later(100, Event::Feed { node: i, life, input });
-                    return;
-                }
-                if !world.no_retake && self.store.holder.is_none() {
-                    self.store.holder = Some(who);
-                    self.store.queue.remove(&i);
-                }
-                self.ask_store(i, who, Question::Prove(at));
-            }
-            LockOrder::Record(record) => {
-                if let Some(who) = taking {
-                    self.ask_store(i, who, Question::Record(record));
-                }
-            }
-        }
-    }
-
-    fn store_delay(&mut self, i: usize) -> u64 {
-        let hang = self.store.hangs_until[i].saturating_sub(self.now);
-        let slow = !self.calm && self.p.percent(self.frame.slow);
-        hang + if slow { self.p.log_range(500, 2 * self.frame.t) } else { self.p.range(100, 2500) }
-    }
-
-    fn ask_store(&mut self, i: usize, who: Holding, question: Question) {
-        let d = self.store_delay(i);
-        self.later(d, Event::Ask { who, question });
-    }
-
-    fn store_answers(&mut self, i: usize, who: Holding, question: Question) {
-        let mine = self.store.holds(who);
-        let input = match question {
-            Question::Prove(asked_at) if mine => LeaseInput::LockProved { asked_at },
-            Question::Record(r) if mine || self.plan.lock == LockChoice::Helper => {
-                if self.plan.lock != LockChoice::Helper {
-                    self.store.record = Some(r);
-                }
-                LeaseInput::LockRecorded { epoch: r.epoch }
-            }
-            _ => LeaseInput::LockLost,
-        };
-        let d = self.store_delay(i);
-        self.later(d, Event::Answer { who, input });
-    }
-
-    pub(super) fn hand_over(&mut self) {
-        let p = &mut self.p;
-        let Some(who) = self.store.hand_over(|w| p.pick(w).copied()) else { return };
-        self.nodes[who.0].taking = Some(who.1);
-        let d = self.store_delay(who.0);
-        self.later(d, Event::Acquire { who });
-    }
-
-    fn acquired(&mut self, who: Holding) {
-        let (i, helper) = (who.0, self.plan.lock == LockChoice::Helper);
-        if self.nodes[i].taking != Some(who.1) {
-            return;
-        }
-        let previous = if helper { None } else { self.store.record };
-        self.feed(i, Inbound::Lease(LeaseInput::LockAcquired { previous }));
     }
 }

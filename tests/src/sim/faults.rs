@@ -1,10 +1,12 @@
-//! What goes wrong: random schedules, and the directed ones of the histories that random ones find too seldom.
+//! What can go wrong, and random schedules of it. `directed` and `plays` aim.
 
+use super::meddle::Meddling;
 use super::prng::Prng;
-use super::setup::{Frame, LockChoice};
+use super::setup::Frame;
+use super::{directed, plays};
 
-/// Number of directed schedules.
-pub const DIRECTED: usize = 9;
+/// Number of directed schedules: the general ones, then one for each play.
+pub const DIRECTED: usize = directed::COUNT + plays::COUNT;
 
 /// A fault. Nodes are chosen by role when it strikes, where the role matters.
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +40,7 @@ pub(super) enum Fault {
         guard: bool,
         host: bool,
         down: u64,
-        lose_store: bool,
+        memory: Memory,
     },
     Stop {
         who: Role,
@@ -51,6 +53,7 @@ pub(super) enum Fault {
     },
     Move,
     Capable {
+        who: Role,
         yes: bool,
     },
     /// Datagrams under way to this node are late.
@@ -58,6 +61,40 @@ pub(super) enum Fault {
         who: Role,
         long: u64,
     },
+    /// Fixes who M, X and Y are from here on.
+    Cast,
+    /// One direction between two of the cast.
+    Cut(Role, Role),
+    Mend(Role, Role),
+    /// Everything between one of the cast and the others.
+    Isolate(Role),
+    /// The store takes the lock from its holder without telling and gives it to this one, if it waits.
+    LockTo(Role),
+    HangFor {
+        who: Role,
+        long: u64,
+    },
+    /// Datagrams of one kind fare badly.
+    Meddle(Meddling),
+}
+
+/// What a daemon's store still knows after a crash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Memory {
+    All,
+    /// The last write had not reached the disk.
+    AllButLast,
+    Nothing,
+}
+
+impl Memory {
+    pub(super) fn draw(p: &mut Prng, lost_percent: u64) -> Self {
+        match p.percent(lost_percent) {
+            false => Self::All,
+            true if p.percent(20) => Self::AllButLast,
+            true => Self::Nothing,
+        }
+    }
 }
 
 /// Who is struck.
@@ -69,9 +106,15 @@ pub(super) enum Role {
     Holder,
     /// Neither recmaster nor the holder last struck.
     Third,
+    /// Of the cast: the recmaster then.
+    M,
+    /// Of the cast: a holder then, not the recmaster.
+    X,
+    /// Of the cast: another one.
+    Y,
 }
 
-fn role(p: &mut Prng) -> Role {
+pub(super) fn role(p: &mut Prng) -> Role {
     [Role::Any, Role::Any, Role::Leader, Role::Holder][p.below(4) as usize]
 }
 
@@ -92,141 +135,26 @@ fn random(p: &mut Prng, t: u64) -> Fault {
             guard: p.percent(40),
             host: p.percent(30),
             down: p.log_range(t / 50, 4 * t),
-            lose_store: p.percent(40),
+            memory: Memory::draw(p, 40),
         },
         18 => Fault::Stop { who, down: p.log_range(t / 50, 2 * t) },
         19 | 20 => Fault::LockLoss,
         21 => Fault::LockHang { all: p.percent(50), long: p.log_range(t / 4, 8 * t) },
         22 => Fault::SlowTo { who, long: p.range(t / 2, 3 * t) },
-        23 => Fault::Capable { yes: p.percent(50) },
+        23 => Fault::Capable { who: Role::Any, yes: p.percent(50) },
         _ => Fault::Move,
     }
 }
 
 /// When what strikes; faults end at `frame.chaos`.
-pub(super) fn schedule(
-    p: &mut Prng,
-    f: &Frame,
-    directed: Option<usize>,
-    _lock: LockChoice,
-) -> Vec<(u64, Fault)> {
-    let t = f.t;
-    let mut out = Vec::new();
-    if let Some(which) = directed {
-        let at = p.range(4 * t, 6 * t);
-        let near = |p: &mut Prng, r: u64| at - r / 2 + p.below(r + 1);
-        let crash = |p: &mut Prng, who, down: u64| Fault::Crash {
-            who,
-            guard: false,
-            host: p.percent(30),
-            down: p.log_range(t / 50, down),
-            lose_store: p.percent(60),
-        };
-        match which {
-            // A link is cut, and a grantor restarts.
-            0 => {
-                out.push((at, Fault::LeaderHolder { one_way: p.percent(30) }));
-                out.push((near(p, 2 * t), crash(p, Role::Third, t / 5)));
-                out.push((near(p, 2 * t), Fault::Link));
-                if p.percent(50) {
-                    out.push((at + p.below(2 * t), crash(p, Role::Third, t / 5)));
-                }
-            }
-            // The recmaster and one other are cut off while the lock moves.
-            1 => {
-                out.push((at, Fault::LeaderAndOne));
-                out.push((near(p, 2 * t), Fault::LockLoss));
-                out.push((at + p.below(3 * t), Fault::HealNet));
-                out.push((at + p.below(3 * t), Fault::Link));
-            }
-            // A freeze in the steady state.
-            2 => {
-                out.push((
-                    at,
-                    Fault::Pause { who: role(p), long: p.range(t / 2, 6 * t), parked: p.percent(50) },
-                ));
-                if p.percent(50) {
-                    out.push((at + p.below(2 * t), Fault::LockLoss));
-                }
-            }
-            // The recmaster freezes, the lock moves, it resumes.
-            3 => {
-                out.push((
-                    at,
-                    Fault::Pause { who: Role::Leader, long: p.range(t / 2, 5 * t), parked: p.percent(40) },
-                ));
-                out.push((at + p.below(t), Fault::LockLoss));
-                out.push((at + p.below(2 * t), Fault::LeaderHolder { one_way: p.percent(50) }));
-                out.push((near(p, 3 * t), crash(p, Role::Third, t / 2)));
-            }
-            // The recmaster dies while its takes are on the way to a slow node.
-            4 => {
-                out.push((
-                    at.saturating_sub(p.below(t)),
-                    Fault::SlowTo { who: Role::Any, long: p.range(t, 3 * t) },
-                ));
-                for _ in 0..p.range(1, 3) {
-                    out.push((near(p, t), Fault::Move));
-                }
-                let kill = crash(p, Role::Holder, t);
-                out.push((near(p, 2 * t), kill));
-                out.push((at + p.below(t), crash(p, Role::Leader, 3 * t)));
-            }
-            // Chains of recmasters: lost locks and deaf links one after the other.
-            5 => {
-                let mut when = at;
-                for _ in 0..p.range(2, 4) {
-                    let f = match p.below(4) {
-                        0 => Fault::LeaderAlone,
-                        1 => Fault::LeaderHolder { one_way: true },
-                        2 => Fault::Pause {
-                            who: Role::Leader,
-                            long: p.range(t / 2, 3 * t),
-                            parked: p.percent(40),
-                        },
-                        _ => Fault::LeaderAndOne,
-                    };
-                    out.push((when, f));
-                    out.push((when + p.below(t), Fault::LockLoss));
-                    when += p.range(t / 2, 2 * t);
-                }
-                out.push((when, Fault::HealNet));
-            }
-            // A node lives twice within the delays of the network.
-            7 => {
-                out.push((at, Fault::SlowTo { who: Role::Leader, long: p.range(t, 3 * t) }));
-                out.push((at + p.below(t), crash(p, Role::Holder, t / 10)));
-                out.push((at + p.below(t), crash(p, Role::Holder, t / 10)));
-                out.push((at + p.below(2 * t), crash(p, Role::Third, t / 10)));
-                for _ in 0..3 {
-                    out.push((at + p.below(3 * t), Fault::Move));
-                }
-            }
-            // The lock moves while one node hears everybody and is heard by all but the recmaster.
-            8 => {
-                out.push((at, Fault::LeaderHolder { one_way: true }));
-                out.push((at + p.below(t / 2), Fault::LockLoss));
-                out.push((at + p.below(t), Fault::LeaderHolder { one_way: true }));
-                out.push((at + p.range(t / 10, t), Fault::LeaderHolder { one_way: true }));
-                out.push((at + p.below(2 * t), crash(p, Role::Third, t / 2)));
-                if p.percent(40) {
-                    out.push((at + p.below(2 * t), Fault::LeaderAlone));
-                }
-            }
-            // A node is cut off while the store hangs: the others live on grants.
-            _ => {
-                out.push((at, Fault::LockHang { all: p.percent(70), long: p.range(2 * t, 9 * t) }));
-                out.push((at + p.below(4 * t), Fault::Deaf { to: p.percent(50) }));
-                out.push((at + p.below(5 * t), Fault::LockLoss));
-                out.push((at + p.below(5 * t), Fault::LeaderHolder { one_way: p.percent(50) }));
-                if p.percent(50) {
-                    out.push((at + p.below(3 * t), Fault::Partition));
-                }
-            }
-        }
-    }
+pub(super) fn schedule(p: &mut Prng, f: &mut Frame, directed: Option<usize>) -> Vec<(u64, Fault)> {
+    let mut out = match directed {
+        None => Vec::new(),
+        Some(which) if which < directed::COUNT => directed::schedule(p, f, which),
+        Some(which) => plays::schedule(p, f, which - directed::COUNT),
+    };
     for _ in 0..f.faults {
-        out.push((p.range(t / 10, f.chaos - 1), random(p, t)));
+        out.push((p.range(f.t / 10, f.chaos - 1), random(p, f.t)));
     }
     out.sort_by_key(|(at, _)| *at);
     out

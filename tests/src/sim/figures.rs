@@ -27,16 +27,22 @@ pub fn freeze_of(recmaster: bool, lock: LockChoice, runs: u64) -> Figure {
     Figure(out)
 }
 
-fn one(recmaster: bool, lock: LockChoice, seed: u64) -> Option<f64> {
-    let mut p = Prng::new(seed ^ 0xf16);
+/// Three nodes with exact clocks and a good network, T = 1 s, and no end of the faults.
+pub(super) fn steady(p: &mut Prng) -> Frame {
     let t = 1_000_000;
-    let mut frame = Frame::draw(&mut p, true);
-    frame.nodes = 3;
+    let mut frame = Frame::draw(p, true, Some(3));
     frame.t = t;
     (frame.loss, frame.dup, frame.slow, frame.slow_scripts) = (0, 0, 0, 0);
     frame.g = 120 * t;
     frame.chaos = 200 * t;
     frame.rates = vec![Rates { boot: 1_000_000, raw: 1_000_000 }; 3];
+    frame
+}
+
+fn one(recmaster: bool, lock: LockChoice, seed: u64) -> Option<f64> {
+    let mut p = Prng::new(seed ^ 0xf16);
+    let frame = steady(&mut p);
+    let t = frame.t;
     let at = 10 * t + p.below(t);
     let role = if recmaster { Role::Leader } else { Role::Holder };
     let mut sim = Sim::new(Plan::new(seed, lock, Some(0)), frame, p, Vec::new());

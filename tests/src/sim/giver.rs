@@ -13,6 +13,8 @@ pub(super) struct Giver {
     asked: [u64; ADDRESSES],
     sent: [u64; ADDRESSES],
     moving: u8,
+    /// Bit per address: somebody had a claim when it was last looked at.
+    claimed: u8,
 }
 
 impl Giver {
@@ -50,11 +52,15 @@ impl Giver {
             *self = Self { epoch: Some(lease.epoch()), moving: self.moving, ..Self::default() };
         }
         for i in 0..ADDRESSES {
-            if at < self.asked[i] {
-                continue;
-            }
             let addr = address(i);
             let by = lease.claimants(addr);
+            // What has just become free is given at once.
+            let news = by.is_empty() && self.claimed & 1 << i != 0;
+            if at < self.asked[i] && !news {
+                continue;
+            }
+            self.claimed &= !(1 << i);
+            self.claimed |= u8::from(!by.is_empty()) << i;
             match by.as_slice() {
                 [] => {
                     if lease.may_give(addr, now).is_err() {

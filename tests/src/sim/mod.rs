@@ -4,21 +4,28 @@
 //! serve every address within 60 T. A history is its [`Plan`]: the same plan replays exactly.
 
 mod daemon;
+mod directed;
 mod faults;
 mod figures;
 mod giver;
 mod invariants;
 mod lock;
+mod locking;
+mod meddle;
 mod mutants;
 mod node;
+mod plays;
 mod prng;
+mod scripts;
 mod setup;
+mod stories;
 mod strike;
 
 pub use faults::DIRECTED;
 pub use figures::{Figure, freeze_of};
 pub use mutants::{Mutant, hunt, mutants};
 pub use setup::{LockChoice, Plan, World};
+pub use stories::{Story, last_man_standing, majority_wins};
 
 use daemon::Event;
 use lock::Store;
@@ -62,6 +69,9 @@ struct Sim {
     schedule: Vec<(u64, faults::Fault)>,
     calm: bool,
     last_holder: usize,
+    /// M, X and Y.
+    cast: [usize; 3],
+    meddling: Vec<(u64, meddle::Meddling)>,
     sessions: u64,
     violation: Option<String>,
     lapses: u64,
@@ -92,8 +102,9 @@ impl Ord for Slot {
 #[must_use]
 pub fn run(plan: &Plan) -> Outcome {
     let mut p = Prng::new(plan.seed);
-    let frame = Frame::draw(&mut p, plan.directed.is_some());
-    let schedule = faults::schedule(&mut p, &frame, plan.directed, plan.lock);
+    let nodes = plan.directed.and_then(|d| plays::nodes(d.checked_sub(directed::COUNT)?, &mut p));
+    let mut frame = Frame::draw(&mut p, plan.directed.is_some(), nodes);
+    let schedule = faults::schedule(&mut p, &mut frame, plan.directed);
     let mut sim = Sim::new(plan.clone(), frame, p, schedule);
     sim.set_up();
     let chaos = sim.frame.chaos;
@@ -146,6 +157,7 @@ impl Sim {
                 backlog: std::collections::VecDeque::new(),
                 wake_at: 0,
                 stored: Epoch::NONE,
+                stored_before: Epoch::NONE,
                 epoch_seen: Epoch::NONE,
                 giver: giver::Giver::default(),
                 guarding: false,
@@ -167,6 +179,8 @@ impl Sim {
             schedule,
             calm: false,
             last_holder: 0,
+            cast: [0; 3],
+            meddling: Vec::new(),
             sessions: 0,
             violation: None,
             lapses: 0,

@@ -57,6 +57,8 @@ pub(super) struct Node {
     pub(super) backlog: VecDeque<Inbound>,
     pub(super) wake_at: u64,
     pub(super) stored: Epoch,
+    /// What was stored before the last write.
+    pub(super) stored_before: Epoch,
     pub(super) epoch_seen: Epoch,
     pub(super) giver: Giver,
     /// Session whose guard is still at work: no new daemon before it ends.

@@ -96,11 +96,11 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    pub(super) fn draw(p: &mut Prng, directed: bool) -> Self {
-        let nodes = if directed {
-            p.range(2, 5) as usize
-        } else {
-            [1, 2, 2, 3, 3, 3, 3, 4, 4, 5, 5, 6, 7, 9][p.below(14) as usize]
+    pub(super) fn draw(p: &mut Prng, directed: bool, nodes: Option<usize>) -> Self {
+        let nodes = match nodes {
+            Some(n) => n,
+            None if directed => p.range(2, 5) as usize,
+            None => [1, 2, 2, 3, 3, 3, 3, 4, 4, 5, 5, 6, 7, 9][p.below(14) as usize],
         };
         let t = [300_000, 1_000_000, 1_000_000, 10_000_000][p.below(4) as usize];
         let quiet = p.percent(if directed { 60 } else { 25 });

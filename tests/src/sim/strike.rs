@@ -2,7 +2,7 @@
 
 use super::Sim;
 use super::daemon::{Datagram, Event};
-use super::faults::{Fault, Role};
+use super::faults::{Fault, Memory, Role};
 use super::node::{ADDRESSES, Inbound, Kernel};
 use super::setup::LockChoice;
 use recoverd::lease::{LeaseInput, LeaseMsg};
@@ -41,6 +41,9 @@ impl Sim {
                 let third: Vec<usize> = (0..n).filter(|i| *i != leader && *i != last).collect();
                 self.p.pick(&third).copied().unwrap_or(any)
             }
+            Role::M => self.cast[0],
+            Role::X => self.cast[1],
+            Role::Y => self.cast[2],
         }
     }
 
@@ -109,15 +112,15 @@ impl Sim {
                 let i = self.choose(who);
                 self.pause(i, long, parked);
             }
-            Fault::Crash { who, guard, host, down, lose_store } => {
+            Fault::Crash { who, guard, host, down, memory } => {
                 let i = self.choose(who);
-                self.crash(i, guard, host, down, lose_store);
+                self.crash(i, guard, host, down, memory);
             }
             Fault::Stop { who, down } => {
                 let i = self.choose(who);
                 self.stop(i, down);
             }
-            Fault::LockLoss => self.lose_lock(),
+            Fault::LockLoss => self.lose_lock(None),
             Fault::LockHang { all, long } => {
                 let one = any(self);
                 for i in 0..n {
@@ -130,14 +133,41 @@ impl Sim {
                 let (l, a) = (self.leader(), self.p.below(ADDRESSES as u64) as usize);
                 self.nodes[l].giver.move_address(a);
             }
-            Fault::Capable { yes } => {
-                let i = any(self);
+            Fault::Capable { who, yes } => {
+                let i = self.choose(who);
                 self.feed(i, Inbound::Lease(LeaseInput::Capable { yes }));
             }
             Fault::SlowTo { who, long } => {
                 let i = self.choose(who);
                 self.slow_to[i] = self.now + long;
             }
+            Fault::Cast => {
+                let (m, x) = (self.choose(Role::Leader), self.choose(Role::Holder));
+                self.cast = [m, x, (0..n).find(|i| *i != m && *i != x).unwrap_or(x)];
+            }
+            Fault::Cut(a, b) => {
+                let (a, b) = (self.choose(a), self.choose(b));
+                self.cut[a][b] = a != b;
+            }
+            Fault::Mend(a, b) => {
+                let (a, b) = (self.choose(a), self.choose(b));
+                self.cut[a][b] = false;
+            }
+            Fault::Isolate(who) => {
+                let who = self.choose(who);
+                self.separate(|i| i == who);
+            }
+            Fault::LockTo(who) => {
+                let who = self.choose(who);
+                if self.store.queue.contains(&who) {
+                    self.lose_lock(Some(who));
+                }
+            }
+            Fault::HangFor { who, long } => {
+                let i = self.choose(who);
+                self.store.hangs_until[i] = self.now + long;
+            }
+            Fault::Meddle(m) => self.meddle(m),
         }
     }
 
@@ -155,14 +185,21 @@ impl Sim {
         self.later(long, Event::Resume { node: i, life });
     }
 
-    fn crash(&mut self, i: usize, guard: bool, host: bool, down: u64, lose_store: bool) {
+    /// The host dies and does not come back; its lock is freed at once.
+    pub(super) fn bury(&mut self, i: usize) {
+        self.crash(i, false, true, u64::MAX / 4, Memory::All);
+    }
+
+    fn crash(&mut self, i: usize, guard: bool, host: bool, down: u64, memory: Memory) {
         self.note(|| format!("node {i} crashes (guard {guard}, host {host})"));
         let session = self.nodes[i].lease.as_ref().and_then(recoverd::lease::Lease::session);
         let alive = self.nodes[i].lease.is_some();
         self.end_daemon(i);
         let n = &mut self.nodes[i];
-        if lose_store {
-            n.stored = Epoch::NONE;
+        match memory {
+            Memory::All => {}
+            Memory::AllButLast => n.stored = n.stored_before,
+            Memory::Nothing => n.stored = Epoch::NONE,
         }
         if host {
             n.boots += 1;
@@ -218,13 +255,13 @@ impl Sim {
     }
 
     /// The store takes the lock from its holder without telling.
-    fn lose_lock(&mut self) {
+    fn lose_lock(&mut self, to: Option<usize>) {
         let Some(who) = self.store.holder.take() else { return };
         if self.plan.lock == LockChoice::Helper {
             let d = self.p.below(self.frame.loss_time);
             self.later(d, Event::Answer { who, input: LeaseInput::LockLost });
         }
-        self.hand_over();
+        self.hand_over_to(to);
     }
 
     fn heal_net(&mut self) {
@@ -238,6 +275,7 @@ impl Sim {
         self.note(|| "CALM".into());
         self.calm = true;
         self.heal_net();
+        self.meddling.clear();
         for i in 0..self.nodes.len() {
             self.store.hangs_until[i] = 0;
             self.slow_to[i] = 0;
