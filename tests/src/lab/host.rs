@@ -5,8 +5,10 @@ use super::protocol::{HeldAddress, LinkState, Reply, Request};
 use super::sys::Namespaces;
 use super::{LabError, wait_for};
 use std::ffi::OsStr;
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -67,6 +69,26 @@ impl Host {
     pub fn command(&self, program: impl AsRef<OsStr>) -> HostCommand {
         let namespaces = Arc::clone(&self.namespaces);
         HostCommand::new(program.as_ref(), namespaces, &self.dir, Arc::clone(&self.family))
+    }
+
+    /// The numbers of all processes in its network, as seen by the test.
+    ///
+    /// # Errors
+    /// When the namespace or `/proc` cannot be read.
+    pub fn processes(&self) -> Result<Vec<i32>, LabError> {
+        let failed = |e| LabError::io(format!("list the processes of {}", self.name), e);
+        let own =
+            fs::File::from(self.namespaces.net.try_clone().map_err(failed)?).metadata().map_err(failed)?;
+        let mut found = Vec::new();
+        for entry in fs::read_dir("/proc").map_err(failed)?.flatten() {
+            let Some(pid) = entry.file_name().to_str().and_then(|n| n.parse().ok()) else { continue };
+            // It may have ended meanwhile, or be somebody else's.
+            let Ok(net) = fs::metadata(entry.path().join("ns/net")) else { continue };
+            if (net.dev(), net.ino()) == (own.dev(), own.ino()) {
+                found.push(pid);
+            }
+        }
+        Ok(found)
     }
 
     /// All addresses of all interfaces, as the kernel lists them now.

@@ -14,6 +14,7 @@ mod clock;
 mod config;
 mod daemon;
 mod error;
+mod etcd;
 mod host;
 mod probe;
 mod process;
@@ -29,9 +30,10 @@ pub use clock::now_ns;
 pub use config::{NodeConfig, NodePaths};
 pub use daemon::{Binaries, Daemon, binaries};
 pub use error::{LabError, chain};
+pub use etcd::Etcd;
 pub use host::Host;
 pub use probe::{Mark, Probe};
-pub use process::{HostCommand, Process};
+pub use process::{HostCommand, Process, children};
 pub use protocol::{AddressEvent, HeldAddress, LinkState};
 pub use record::{AddressReport, Gap, ProbeReport, Transition};
 pub use testimony::{Dual, WitnessReport};
@@ -42,6 +44,7 @@ use host::Control;
 use process::Family;
 use protocol::{InitConfig, Reply, Request, switch_port};
 use setup::{host_name, new_directory, receive_hello};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
 use std::net::IpAddr;
@@ -49,7 +52,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// What a lab consists of.
@@ -76,6 +79,8 @@ pub struct Lab {
     init: Child,
     dir: PathBuf,
     nodes: usize,
+    /// The answer service of each node.
+    services: Mutex<BTreeMap<usize, i32>>,
 }
 
 impl Lab {
@@ -106,7 +111,9 @@ impl Lab {
         let hello = receive_hello(&ours);
         let control = Arc::new(Control::new(ours));
         let family = Family::default();
-        let mut lab = Self { hosts: Vec::new(), control, family, init, dir, nodes: init_config.nodes };
+        let services = Mutex::default();
+        let mut lab =
+            Self { hosts: Vec::new(), control, family, init, dir, nodes: init_config.nodes, services };
         // From here on an error drops the lab, which cleans up.
         let namespaces = hello?;
         for (number, namespaces) in namespaces.into_iter().enumerate() {
@@ -120,9 +127,26 @@ impl Lab {
             });
         }
         for node in 0..lab.nodes {
-            lab.node(node).command(&agent).args(["echo", "--node", &node.to_string()]).spawn()?;
+            lab.serve(node)?;
         }
         Ok(lab)
+    }
+
+    /// Starts the answer service of a node; again, after it was killed.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub fn serve(&self, node: usize) -> Result<(), LabError> {
+        let command = self.node(node).command(daemon::agent()?);
+        let process = command.args(["echo", "--node", &node.to_string()]).spawn()?;
+        self.services.lock().unwrap_or_else(PoisonError::into_inner).insert(node, process.pid());
+        Ok(())
+    }
+
+    /// The number of the process that answers on a node, as seen by the test.
+    #[must_use]
+    pub fn service(&self, node: usize) -> Option<i32> {
+        self.services.lock().unwrap_or_else(PoisonError::into_inner).get(&node).copied()
     }
 
     /// For tests: the lab, or nothing and a line that says why the test is skipped.

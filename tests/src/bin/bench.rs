@@ -1,0 +1,168 @@
+//! `bench`: what a client of the cluster sees when something breaks; ctdb-ip beside CTDB and keepalived. Measures, judges nothing.
+
+#![expect(clippy::print_stdout, reason = "a command: stdout is its output")]
+
+use anyhow::{Context, anyhow};
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::time::Duration;
+use tests::bench::{ALL, Machine, Peer, Plan, Scenario, idle, many_nodes, markdown, play, plot, scale};
+
+/// Measures fail-over in the lab. Best on a machine that does nothing else, as root, from a release build:
+/// `cargo run --release -p tests --bin bench -- scenarios --peer ctdb --peer keepalived`.
+#[derive(Debug, Parser)]
+struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// The scenarios of BASELINE.md with three nodes and six addresses.
+    Scenarios {
+        /// Measure this product too (may be repeated; needs root and Debian's package).
+        #[arg(long)]
+        peer: Vec<Peer>,
+        /// Only the peers, not ctdb-ip.
+        #[arg(long)]
+        no_ours: bool,
+        /// Only these scenarios (may be repeated).
+        #[arg(long)]
+        only: Vec<Scenario>,
+        /// How often each.
+        #[arg(long, default_value_t = 10)]
+        repetitions: usize,
+        /// How often each for CTDB and keepalived: a run of theirs can last a minute.
+        #[arg(long, default_value_t = 10)]
+        peer_repetitions: usize,
+        /// Seconds after which a scenario is given up.
+        #[arg(long, default_value_t = 60)]
+        limit: u64,
+        /// Write the samples here, as JSON.
+        #[arg(long)]
+        json: Option<PathBuf>,
+        /// Write the tables here, as Markdown.
+        #[arg(long)]
+        markdown: Option<PathBuf>,
+        /// Write the picture here, as SVG.
+        #[arg(long)]
+        plot: Option<PathBuf>,
+    },
+    /// Tables and picture of samples that were written before (several files are joined).
+    Show {
+        /// The JSON files.
+        #[arg(required = true)]
+        json: Vec<PathBuf>,
+        /// Write the picture here.
+        #[arg(long)]
+        plot: Option<PathBuf>,
+    },
+    /// Many addresses on three nodes.
+    Scale {
+        /// How many.
+        #[arg(default_values_t = [1000, 5000])]
+        addresses: Vec<usize>,
+    },
+    /// Many nodes.
+    Nodes {
+        /// How many, each in turn.
+        #[arg(default_values_t = [4, 16, 64])]
+        nodes: Vec<usize>,
+        /// Public addresses.
+        #[arg(long, default_value_t = 1000)]
+        addresses: usize,
+    },
+    /// Memory, processor and wake-ups at rest.
+    Idle {
+        /// Measure this product too.
+        #[arg(long)]
+        peer: Vec<Peer>,
+        /// Seconds.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+    },
+}
+
+/// What a file of samples holds.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Record {
+    machine: Machine,
+    samples: Vec<tests::bench::Sample>,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Args::parse().what {
+        What::Scenarios {
+            peer,
+            no_ours,
+            only,
+            repetitions,
+            peer_repetitions,
+            limit,
+            json,
+            markdown: table,
+            plot: picture,
+        } => {
+            let mut peers = if no_ours { Vec::new() } else { vec![Peer::Ours] };
+            peers.extend(peer.iter().filter(|p| !no_ours || **p != Peer::Ours));
+            peers.dedup();
+            let scenarios = if only.is_empty() { ALL.to_vec() } else { only };
+            let limit = Duration::from_secs(limit);
+            let mut machine = Machine::here();
+            let plan = Plan { peers, scenarios, repetitions, peer_repetitions, limit };
+            let samples = play(&plan, |line| println!("{line}"))?;
+            machine.ended();
+            let text = markdown(&samples, &machine);
+            println!("\n{text}");
+            if let Some(path) = table {
+                std::fs::write(&path, &text).with_context(|| format!("write {}", path.display()))?;
+            }
+            if let Some(path) = picture {
+                plot(&samples, &path).map_err(|e| anyhow!(e))?;
+            }
+            if let Some(path) = json {
+                let record = serde_json::to_vec_pretty(&Record { machine, samples })?;
+                std::fs::write(&path, record).with_context(|| format!("write {}", path.display()))?;
+            }
+        }
+        What::Show { json, plot: picture } => {
+            let mut all: Option<Record> = None;
+            for path in json {
+                let text = std::fs::read(&path).with_context(|| format!("read {}", path.display()))?;
+                let record: Record =
+                    serde_json::from_slice(&text).with_context(|| format!("read {}", path.display()))?;
+                match &mut all {
+                    Some(all) => all.samples.extend(record.samples),
+                    None => all = Some(record),
+                }
+            }
+            let all = all.context("no samples")?;
+            println!("{}", markdown(&all.samples, &all.machine));
+            if let Some(path) = picture {
+                plot(&all.samples, &path).map_err(|e| anyhow!(e))?;
+            }
+        }
+        What::Scale { addresses } => {
+            for count in addresses {
+                let report = scale(count, |line| println!("{line}"))?;
+                println!("{}", serde_json::to_string_pretty(&report)?);
+            }
+        }
+        What::Nodes { nodes, addresses } => {
+            for count in nodes {
+                let crowd = many_nodes(count, addresses, |line| println!("{line}"))?;
+                println!("{}", serde_json::to_string_pretty(&crowd)?);
+            }
+        }
+        What::Idle { peer, seconds } => {
+            let time = Duration::from_secs(seconds);
+            let ours = [(Peer::Ours, 6), (Peer::Ours, 1000)];
+            for (peer, addresses) in ours.into_iter().chain(peer.into_iter().map(|p| (p, 6))) {
+                for row in idle(peer, addresses, time)? {
+                    println!("{}", serde_json::to_string(&row)?);
+                }
+            }
+        }
+    }
+    Ok(())
+}
