@@ -11,6 +11,7 @@ pub use cluster_lock::{ClusterLock, cluster_lock};
 pub use etcd::{EtcdLock, EtcdTls};
 
 use super::level::{BadLevel, BadLocation, LogLevel, LogLocation};
+use super::parsed::Parsed;
 use super::place::{Place, nearest, quote};
 use super::tini::{self, Entry, TiniFault};
 use std::net::IpAddr;
@@ -201,21 +202,22 @@ const KNOWN: &[(&str, &[&str])] = &[
 
 impl CtdbConf {
     /// Reads the text of a `ctdb.conf`. When a key stands twice, the last one counts.
-    ///
-    /// # Errors
-    /// The first wrong line, with its place.
-    pub fn parse(text: &str, file: &Path) -> Result<(Self, Vec<Ignored>), (Place, ConfFault)> {
-        let entries = tini::parse(text, file).map_err(|(place, fault)| (place, fault.into()))?;
+    /// Beside it, all settings that are accepted without effect.
+    pub fn parse(text: &str, file: &Path) -> Parsed<(Self, Vec<Ignored>), ConfFault> {
+        let Parsed { value: entries, faults } = tini::parse(text, file);
+        let mut faults: Vec<(Place, ConfFault)> =
+            faults.into_iter().map(|(place, fault)| (place, fault.into())).collect();
         let mut conf = Self::default();
         let mut ignored = Vec::new();
         for entry in &entries {
             match conf.apply(entry) {
                 Ok(true) => {}
                 Ok(false) => ignored.push(ignore(entry)),
-                Err(fault) => return Err((Place::line(file, entry.line), fault)),
+                Err(fault) => faults.push((Place::line(file, entry.line), fault)),
             }
         }
-        Ok((conf, ignored))
+        faults.sort_by_key(|(place, _)| place.number());
+        Parsed { value: (conf, ignored), faults }
     }
 
     /// Takes over one setting; `false` when it has no meaning here.

@@ -6,13 +6,36 @@ use super::place::Place;
 use super::public_addresses::AddressFault;
 use super::source::CommandFault;
 use super::tunables_file::{Inert, TunableFault};
+use recoverd::alloc::HomeNodesError;
 use recoverd::model::Pnn;
 use recoverd::model::tunables::Kind;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-/// The configuration cannot be right; nothing of it was taken over.
+/// All that cannot be right in the configuration, at least one thing; nothing of it was taken over. Printed, each stands on a line of
+/// its own.
+#[derive(Debug)]
+pub struct ConfigErrors(pub Vec<ConfigError>);
+
+impl std::error::Error for ConfigErrors {}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, error) in self.0.iter().enumerate() {
+            write!(f, "{}{error}", if i == 0 { "" } else { "\n" })?;
+        }
+        Ok(())
+    }
+}
+
+impl From<ConfigError> for ConfigErrors {
+    fn from(error: ConfigError) -> Self {
+        Self(vec![error])
+    }
+}
+
+/// One thing that cannot be right.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// In `ctdb.conf`, or in an option that stands for one of its keys.
@@ -46,6 +69,14 @@ pub enum ConfigError {
         place: Place,
         /// What.
         fault: TunableFault,
+    },
+    /// In `home_nodes`.
+    #[error("{place}: {fault}")]
+    HomeNodes {
+        /// Where.
+        place: Place,
+        /// What.
+        fault: HomeNodesError,
     },
     /// A file cannot be read.
     #[error("{}: cannot read it: {source}; {hint}", path.display())]
@@ -81,6 +112,23 @@ pub enum ConfigError {
     },
 }
 
+impl ConfigError {
+    /// Where the fault is; `None` when it is in no file.
+    #[must_use]
+    pub fn place(&self) -> Option<Place> {
+        match self {
+            Self::Conf { place, .. }
+            | Self::Nodes { place, .. }
+            | Self::PublicAddress { place, .. }
+            | Self::Tunable { place, .. }
+            | Self::HomeNodes { place, .. }
+            | Self::NotText { place } => Some(place.clone()),
+            Self::Read { path, .. } => Some(Place::File(path.clone())),
+            Self::NodesCommand { .. } | Self::LocalAddresses { .. } => None,
+        }
+    }
+}
+
 macro_rules! placed {
     ($($fault:ty => $variant:ident),*) => {$(
         impl From<(Place, $fault)> for ConfigError {
@@ -90,7 +138,7 @@ macro_rules! placed {
         }
     )*};
 }
-placed!(ConfFault => Conf, NodesFault => Nodes, AddressFault => PublicAddress, TunableFault => Tunable);
+placed!(ConfFault => Conf, NodesFault => Nodes, AddressFault => PublicAddress, TunableFault => Tunable, HomeNodesError => HomeNodes);
 
 /// Something an operator should know that does not keep the daemon from starting; one line when printed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,6 +175,19 @@ pub enum Warning {
         /// Mask bits of the private network.
         prefix: u8,
     },
+}
+
+impl Warning {
+    /// Where it is.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        match self {
+            Self::Ignored { file, .. } => Place::File(file.clone()),
+            Self::CommentIsNode { place, .. }
+            | Self::Inert { place, .. }
+            | Self::PrivateNetwork { place, .. } => place.clone(),
+        }
+    }
 }
 
 impl fmt::Display for Warning {

@@ -4,6 +4,7 @@
 //! that starts with `#` is a DELETED placeholder that consumes a number (also when it was meant as a comment: that gets a
 //! warning here), blank lines are skipped.
 
+use super::parsed::Parsed;
 use super::place::{Place, quote};
 use recoverd::model::Pnn;
 use std::fmt;
@@ -129,11 +130,9 @@ impl fmt::Display for AddressList {
 }
 
 impl Nodes {
-    /// Reads the text of a nodes list.
-    ///
-    /// # Errors
-    /// The first wrong line, with its place.
-    pub fn parse(text: &str, file: &Path) -> Result<Self, (Place, NodesFault)> {
+    /// Reads the text of a nodes list. A wrong line takes a number like any other.
+    pub fn parse(text: &str, file: &Path) -> Parsed<Self, NodesFault> {
+        let mut faults = Vec::new();
         let mut nodes =
             Self { source: file.to_owned(), lines: Vec::new(), comments: Vec::new(), deleted: Vec::new() };
         for (index, raw) in text.lines().enumerate() {
@@ -150,22 +149,25 @@ impl Nodes {
                 }
                 None
             } else {
-                let addr = address(text).map_err(|fault| (Place::line(file, line), fault))?;
-                if let Some(first) = nodes.lines.iter().find(|n| n.addr == Some(addr)) {
-                    let (first, file_text) = (first.line, file.display().to_string());
-                    return Err((
-                        Place::line(file, line),
-                        NodesFault::Duplicate { addr, first, file: file_text },
-                    ));
-                }
-                Some(addr)
+                nodes.new_address(text).map_err(|fault| faults.push((Place::line(file, line), fault))).ok()
             };
             nodes.lines.push(NodeLine { pnn, addr, line });
         }
-        if nodes.lines.iter().all(|n| n.addr.is_none()) {
-            return Err((Place::File(file.to_owned()), NodesFault::Empty));
+        if faults.is_empty() && nodes.lines.iter().all(|n| n.addr.is_none()) {
+            faults.push((Place::File(file.to_owned()), NodesFault::Empty));
         }
-        Ok(nodes)
+        Parsed { value: nodes, faults }
+    }
+
+    /// The address of a line, which no line before it may have.
+    fn new_address(&self, text: &str) -> Result<IpAddr, NodesFault> {
+        let addr = address(text)?;
+        match self.lines.iter().find(|n| n.addr == Some(addr)) {
+            Some(NodeLine { line: first, .. }) => {
+                Err(NodesFault::Duplicate { addr, first: *first, file: self.source.display().to_string() })
+            }
+            None => Ok(addr),
+        }
     }
 
     /// Which of the nodes is this one: the one with the configured address, or else the only one whose address this host has.

@@ -22,6 +22,15 @@ pub enum Place {
 }
 
 impl Place {
+    /// The line, from 1; 0 for a whole file or an option.
+    #[must_use]
+    pub fn number(&self) -> usize {
+        match self {
+            Self::Line { line, .. } => *line,
+            Self::File(_) | Self::Option(_) => 0,
+        }
+    }
+
     /// A line of a file.
     pub(super) fn line(file: &Path, line: usize) -> Self {
         Self::Line { file: file.to_owned(), line }

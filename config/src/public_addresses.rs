@@ -4,9 +4,11 @@
 //! `--public-interface`. Whether an interface exists is not asked here: one that does not disables itself for its addresses, not the
 //! file (DESIGN §9; in CTDB it voids the file).
 
+use super::parsed::Parsed;
 use super::place::{Place, quote};
 use recoverd::model::{PublicAddress, addr_key};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
@@ -82,30 +84,31 @@ pub struct AddressLine {
 }
 
 /// Reads the text of a `public_addresses` file.
-///
-/// # Errors
-/// The first wrong line, with its place.
-pub fn parse(
-    text: &str,
-    file: &Path,
-    default_iface: Option<&str>,
-) -> Result<Vec<AddressLine>, (Place, AddressFault)> {
-    let mut found: Vec<AddressLine> = Vec::new();
+pub fn parse(text: &str, file: &Path, default_iface: Option<&str>) -> Parsed<Vec<AddressLine>, AddressFault> {
+    let mut parsed = Parsed { value: Vec::new(), faults: Vec::new() };
     let mut first_lines = HashMap::new();
     for (index, raw) in text.lines().enumerate() {
         let (line, text) = (index + 1, raw.trim());
         if text.is_empty() || text.starts_with('#') {
             continue;
         }
-        let at = |fault| (Place::line(file, line), fault);
-        let address = parse_line(text, default_iface).map_err(at)?;
-        if let Some(first) = first_lines.insert(addr_key(address.addr), line) {
-            let (addr, file) = (address.addr, file.display().to_string());
-            return Err(at(AddressFault::Duplicate { addr, first, file }));
-        }
-        found.push(AddressLine { address, line });
+        let fault = match parse_line(text, default_iface) {
+            Ok(address) => match first_lines.entry(addr_key(address.addr)) {
+                Entry::Occupied(first) => {
+                    let (addr, file) = (address.addr, file.display().to_string());
+                    AddressFault::Duplicate { addr, first: *first.get(), file }
+                }
+                Entry::Vacant(first) => {
+                    first.insert(line);
+                    parsed.value.push(AddressLine { address, line });
+                    continue;
+                }
+            },
+            Err(fault) => fault,
+        };
+        parsed.faults.push((Place::line(file, line), fault));
     }
-    Ok(found)
+    parsed
 }
 
 /// Reads one line, or one `IP/MASKBITS` with its interfaces as `ctdb addip` has them.
@@ -192,7 +195,7 @@ fn unusable(addr: IpAddr, prefix: u8) -> Option<&'static str> {
 }
 
 /// Whether the kernel accepts this as the name of an interface.
-fn is_iface_name(name: &str) -> bool {
+pub(crate) fn is_iface_name(name: &str) -> bool {
     (1..=15).contains(&name.len())
         && !matches!(name, "." | "..")
         && !name.contains(|c: char| c == '/' || c == ':' || c.is_whitespace() || c.is_control())

@@ -8,7 +8,7 @@ use nix::unistd::Pid;
 use std::fmt;
 use std::io::{ErrorKind, Read};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -91,6 +91,30 @@ pub(super) fn read(path: &Path) -> Result<Option<String>, ConfigError> {
             Err(ConfigError::NotText { place: Place::line(path, line) })
         }
     }
+}
+
+/// The files of a directory whose names end so, in the order of their names, hidden ones left out; none when there is no directory.
+pub(super) fn list(dir: &Path, ending: &str) -> Result<Vec<PathBuf>, ConfigError> {
+    let unreadable = |source| ConfigError::Read {
+        path: dir.to_owned(),
+        source,
+        hint: "make it a directory that the user that runs ctdbd can list",
+    };
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(unreadable(e)),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(unreadable)?.file_name();
+        let text = name.to_string_lossy();
+        if text.ends_with(ending) && !text.starts_with('.') {
+            found.push(dir.join(&name));
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 /// The standard output of a command that must end well within `limit`.

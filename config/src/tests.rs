@@ -1,7 +1,9 @@
 use super::*;
+use crate::cli::Cli;
 use clap::Parser;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
 struct Tree {
     dir: tempfile::TempDir,
@@ -32,7 +34,7 @@ impl Tree {
             .map(|(addr, prefix)| LocalAddress { addr: addr.parse().unwrap(), prefix });
         Config::load_on(&self.paths, &cli, &here).map_err(|e| {
             let text = e.to_string();
-            assert!(!text.contains('\n'), "one line: {text}");
+            assert_eq!(text.lines().count(), e.0.len(), "a line each: {text}");
             text.replace(&self.dir.path().display().to_string(), "")
         })
     }
@@ -56,7 +58,11 @@ fn a_nodes_file_is_enough() {
     assert_eq!(config.tunables, Tunables::default());
     assert_eq!(config.log, LogTarget::Location(LogLocation::File("/var/log/ctdb/log.ctdb".into())));
     assert_eq!(config.pid_file, tree.paths.rundir.join("ctdbd.pid"));
-    assert!(config.public_addresses.is_empty() && config.warnings.is_empty() && config.home_nodes.is_none());
+    assert!(
+        config.public_addresses.is_empty()
+            && config.warnings.is_empty()
+            && config.home_nodes == HomeNodes::default()
+    );
 }
 
 #[test]
@@ -79,7 +85,7 @@ fn all_files() {
     assert_eq!(config.tunables.get("KeepaliveInterval"), Ok(20));
     assert_eq!(config.tunables.get("RecoverInterval"), Ok(2));
     assert_eq!(config.tunables.get("KeepaliveLimit"), Ok(2));
-    assert_eq!(config.home_nodes.unwrap().text, "10.1.0.5 1\n");
+    assert_eq!(config.home_nodes.get("10.1.0.5".parse().unwrap()), Some(Pnn(1)));
     assert_eq!(config.log, LogTarget::Stderr);
     assert_eq!(config.warnings, []);
 }
@@ -188,6 +194,39 @@ fn refused_with_file_line_and_remedy() {
 }
 
 #[test]
+fn all_faults_of_all_files_at_once() {
+    let tree = Tree::new(&[
+        ("ctdb.conf", "[cluster]\nleader timeout = x\nwords\n[failover]\ndisabled = 2\n"),
+        ("nodes", "10.0.0.1\nhost\n10.0.0.1\n"),
+        ("public_addresses", "10.1.0.5/24 eth0\n10.1.0.6 eth0\n10.0.0.1/24 eth0\n10.1.0.5/24 eth1\n"),
+        ("ctdb.tunables", "RecoverIntervall=1\nLeaseTime=x\n"),
+        ("tunables.d/x.tunables", "foo\n"),
+        ("home_nodes", "10.1.0.5 0\n# no\n10.1.0.6 x\n"),
+    ]);
+    let said = tree.load(&["--reclock=lock"]).unwrap_err();
+    let expected = [
+        "/etc/ctdb.conf:2: leader timeout cannot",
+        "/etc/ctdb.conf:3: \"words\" is neither",
+        "/etc/ctdb.conf:5: disabled cannot",
+        "--reclock: cluster lock cannot",
+        "/etc/nodes:2: \"host\" is not",
+        "/etc/nodes:3: 10.0.0.1 stands already on line 1",
+        "/etc/public_addresses:2: \"10.1.0.6\" has no mask",
+        "/etc/public_addresses:4: 10.1.0.5 stands already on line 1",
+        "/etc/public_addresses:3: 10.0.0.1 is the private address of node 0;",
+        "/etc/ctdb.tunables:1: no tunable",
+        "/etc/ctdb.tunables:2: LeaseTime cannot",
+        "/etc/tunables.d/x.tunables:1: \"foo\" is not",
+        "/etc/home_nodes:2: `#` is not an address",
+        "/etc/home_nodes:3: `x` is not a node number",
+    ];
+    assert_eq!(said.lines().count(), expected.len(), "{said}");
+    for (line, expected) in said.lines().zip(expected) {
+        assert!(line.starts_with(expected), "{line}");
+    }
+}
+
+#[test]
 fn remarks() {
     let tree = Tree::new(&[
         ("nodes", "# our nodes\n10.0.0.2\n"),
@@ -199,9 +238,9 @@ fn remarks() {
     let expected = [
         "/etc/ctdb.conf: accepted without effect: [database] tdb mutexes (line 2), [cluster] leder timeout (line 4; is leader timeout meant?)",
         "/etc/nodes:1: this comment takes node number 0 (a deleted node)",
-        "/etc/public_addresses:2: 10.0.0.77 is in the network of the private address 10.0.0.2/24;",
         "/etc/ctdb.tunables:1: LCP2PublicIPs is obsolete and has no effect",
         "/etc/ctdb.tunables:2: VacuumInterval is about CTDB's database and has no effect",
+        "/etc/public_addresses:2: 10.0.0.77 is in the network of the private address 10.0.0.2/24;",
     ];
     assert_eq!(found.len(), expected.len(), "{found:#?}");
     for (found, expected) in found.iter().zip(expected) {

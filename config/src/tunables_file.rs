@@ -3,9 +3,10 @@
 //! Pure. One line is `NAME=VALUE`, the value a non-negative whole number; blank lines and lines that start with `#` are skipped. Unlike
 //! an unknown key of `ctdb.conf` an unknown name is refused, as in CTDB.
 
+use super::parsed::Parsed;
 use super::place::{Place, nearest, quote};
 use recoverd::model::Tunables;
-use recoverd::model::tunables::{ALL, Kind};
+use recoverd::model::tunables::{ALL, Info, Kind};
 use std::fmt;
 use std::path::Path;
 
@@ -59,48 +60,57 @@ pub struct Inert {
     pub kind: Kind,
 }
 
-/// Reads the text of a tunables file into `tunables`, over what is set there already.
-///
-/// # Errors
-/// The first wrong line, with its place; lines before it are applied, so use a copy.
-pub fn apply(tunables: &mut Tunables, text: &str, file: &Path) -> Result<Vec<Inert>, (Place, TunableFault)> {
-    let mut inert = Vec::new();
+/// Reads the text of a tunables file into `tunables`, over what is set there already. Gives those that have no effect here. Good lines
+/// are applied though others are wrong, so use a copy.
+pub fn apply(tunables: &mut Tunables, text: &str, file: &Path) -> Parsed<Vec<Inert>, TunableFault> {
+    let mut parsed = Parsed { value: Vec::new(), faults: Vec::new() };
     for (index, raw) in text.lines().enumerate() {
         let (line, text) = (index + 1, raw.trim());
         if text.is_empty() || text.starts_with('#') {
             continue;
         }
-        let at = |fault| (Place::line(file, line), fault);
-        let Some((name, value)) = text.split_once('=') else {
-            return Err(at(TunableFault::NoEquals(quote(text))));
-        };
-        let (name, value) = (name.trim(), value.trim());
-        let Some(info) = ALL.iter().find(|info| info.name.eq_ignore_ascii_case(name)) else {
-            let hint = Hint(nearest(name, ALL.iter().map(|info| info.name)));
-            return Err(at(TunableFault::Unknown { name: quote(name), hint }));
-        };
-        let number = value.parse::<u32>().ok().filter(|_| value.bytes().all(|b| b.is_ascii_digit()));
-        let Some(number) = number else {
-            let (name, comment) = (info.name, value.contains(['#', ';']));
-            return Err(at(TunableFault::Value { name, value: quote(value), comment }));
-        };
-        if tunables.set(info.name, number).is_ok() && matches!(info.kind, Kind::Obsolete | Kind::Database) {
-            inert.push(Inert { name: info.name, line, kind: info.kind });
+        match setting(text) {
+            Ok((info, number)) => {
+                let known = tunables.set(info.name, number).is_ok();
+                if known && matches!(info.kind, Kind::Obsolete | Kind::Database) {
+                    parsed.value.push(Inert { name: info.name, line, kind: info.kind });
+                }
+            }
+            Err(fault) => parsed.faults.push((Place::line(file, line), fault)),
         }
     }
-    Ok(inert)
+    parsed
+}
+
+/// Reads one `NAME=VALUE`.
+fn setting(text: &str) -> Result<(&'static Info, u32), TunableFault> {
+    let Some((name, value)) = text.split_once('=') else {
+        return Err(TunableFault::NoEquals(quote(text)));
+    };
+    let (name, value) = (name.trim(), value.trim());
+    let Some(info) = ALL.iter().find(|info| info.name.eq_ignore_ascii_case(name)) else {
+        let hint = Hint(nearest(name, ALL.iter().map(|info| info.name)));
+        return Err(TunableFault::Unknown { name: quote(name), hint });
+    };
+    match value.parse::<u32>().ok().filter(|_| value.bytes().all(|b| b.is_ascii_digit())) {
+        Some(number) => Ok((info, number)),
+        None => {
+            let (name, comment) = (info.name, value.contains(['#', ';']));
+            Err(TunableFault::Value { name, value: quote(value), comment })
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::parsed::told;
     use proptest::prelude::*;
 
     fn read(text: &str) -> Result<(Tunables, Vec<Inert>), String> {
         let mut tunables = Tunables::default();
-        apply(&mut tunables, text, Path::new("t"))
-            .map(|inert| (tunables, inert))
-            .map_err(|(place, fault)| format!("{place}: {fault}"))
+        let parsed = apply(&mut tunables, text, Path::new("t"));
+        told(parsed).map(|inert| (tunables, inert))
     }
 
     #[test]
@@ -154,7 +164,7 @@ mod tests {
         #[test]
         fn any_text_gives_an_answer_of_one_line(text in "\\PC*|[a-zA-Z=0-9# \n\t-]*") {
             if let Err(error) = read(&text) {
-                prop_assert!(!error.contains('\n'));
+                prop_assert!(error.lines().all(|line| line.starts_with("t:")), "{}", error);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use ctdbd::cli::Cli;
-use ctdbd::config::{Config, LogTarget, Paths};
+use ctdbd::config::{Config, ConfigErrors, LogTarget, Paths};
 use ctdbd::{daemonize, driver, guard, logging};
 use std::io::Write;
 use std::process::ExitCode;
@@ -39,7 +39,7 @@ fn start(cli: &Cli) -> anyhow::Result<u8> {
     if cli.detached {
         daemonize::leave_session()?;
     }
-    let config = Config::load(&paths, cli)?;
+    let config = Config::load(&paths, cli).map_err(tell)?;
     let level = logging::start(&config.log, config.conf.log_level)?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
@@ -67,6 +67,17 @@ fn start(cli: &Cli) -> anyhow::Result<u8> {
             Err(e.into())
         }
     }
+}
+
+/// One fault is the daemon's last word. Of several each gets its line, and the last word says how many there are: the parent of a
+/// daemon in the background shows only that.
+fn tell(errors: ConfigErrors) -> anyhow::Error {
+    let count = errors.0.len();
+    let Some(first) = errors.0.first().filter(|_| count > 1) else { return errors.into() };
+    for error in &errors.0 {
+        let _ = writeln!(std::io::stderr(), "ctdbd: {error}");
+    }
+    anyhow::anyhow!("{count} faults in the configuration (`ctdb config check` shows all), the first: {first}")
 }
 
 fn in_background(paths: &Paths) -> anyhow::Result<u8> {

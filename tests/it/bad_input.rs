@@ -77,7 +77,7 @@ fn bad_tunables() {
 
 #[test]
 fn bad_home_nodes() {
-    refused("home_nodes", "10.0.0.31 0\nnode-b 1\n", &["home_nodes: line 2: ", "node-b"]);
+    refused("home_nodes", "10.0.0.31 0\nnode-b 1\n", &["home_nodes:2: ", "node-b"]);
 }
 
 #[test]

@@ -1,8 +1,9 @@
 use super::*;
+use crate::parsed::told;
 use proptest::prelude::*;
 
 fn read(text: &str) -> Result<(CtdbConf, Vec<Ignored>), String> {
-    CtdbConf::parse(text, Path::new("c")).map_err(|(place, fault)| format!("{place}: {fault}"))
+    told(CtdbConf::parse(text, Path::new("c")))
 }
 
 fn good(text: &str) -> CtdbConf {

@@ -1,8 +1,9 @@
 use super::*;
+use crate::parsed::told;
 use proptest::prelude::*;
 
 fn read(text: &str) -> Result<Nodes, String> {
-    Nodes::parse(text, Path::new("n")).map_err(|(place, fault)| format!("{place}: {fault}"))
+    told(Nodes::parse(text, Path::new("n")))
 }
 
 fn addrs(text: &str) -> Vec<Option<String>> {
@@ -128,7 +129,7 @@ proptest! {
                     prop_assert_eq!(node.pnn.index(), i);
                 }
             }
-            Err(error) => prop_assert!(!error.contains('\n')),
+            Err(error) => prop_assert!(error.lines().all(|l| l.starts_with('n')), "{}", error),
         }
     }
 }

@@ -20,14 +20,13 @@ use crate::packet::{Announcements, Announcer};
 use crate::peer::{self, Dialer, Identity, LinkTable, NodeService};
 use proto::wire::Hello;
 use recoverd::action::Persistent;
-use recoverd::alloc::HomeNodes;
 use recoverd::input::Input;
 use recoverd::lease::{LeaseConfig, LockKind};
 use recoverd::model::{Epoch, Mono, Pnn, Session};
 use recoverd::node::{self, Node};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::signal::unix::{SignalKind, signal};
@@ -54,14 +53,6 @@ pub enum Fatal {
     /// Netlink.
     #[error(transparent)]
     Netif(#[from] NetifError),
-    /// The home nodes file.
-    #[error("{}: {why}", path.display())]
-    HomeNodes {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        why: String,
-    },
     /// The system refuses something basic.
     #[error("cannot {what}: {source}")]
     System {
@@ -87,7 +78,6 @@ pub async fn run(config: Config, level: LevelHandle) -> Result<(u8, String), Fat
     let (admin_file, admin_state) = AdminFile::open(&config.paths.vardir)?;
     let journal = SledJournal::open(&config.paths.vardir.join("journal"), KEEP)?;
     let journal = journal::start(Box::new(journal)).map_err(system("start the journal's thread"))?;
-    let home_nodes = home_nodes(&config)?;
     let guard = Guard::start(guard::Watch {
         rundir: config.paths.rundir.clone(),
         public: config.public_addresses.iter().map(|p| p.addr).collect(),
@@ -162,7 +152,7 @@ pub async fn run(config: Config, level: LevelHandle) -> Result<(u8, String), Fat
     };
     let driver = Driver {
         node: Node::new(
-            machine_config(&config, admin_state, session, home_nodes, lease.is_some()),
+            machine_config(&config, admin_state, session, lease.is_some()),
             clock::mono(),
         ),
         inputs,
@@ -226,16 +216,10 @@ fn nodes_hash(nodes: &[Option<IpAddr>]) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
 }
 
-fn home_nodes(config: &Config) -> Result<HomeNodes, Fatal> {
-    let Some(file) = &config.home_nodes else { return Ok(HomeNodes::default()) };
-    HomeNodes::parse(&file.text).map_err(|e| Fatal::HomeNodes { path: file.path.clone(), why: e.to_string() })
-}
-
 fn machine_config(
     config: &Config,
     admin: AdminState,
     session: Session,
-    home_nodes: HomeNodes,
     leases: bool,
 ) -> node::Config {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
@@ -267,7 +251,7 @@ fn machine_config(
             stopped: admin.stopped || config.conf.start_as_stopped,
             banned_for,
         },
-        home_nodes,
+        home_nodes: config.home_nodes.clone(),
     }
 }
 

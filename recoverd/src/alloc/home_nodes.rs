@@ -12,29 +12,15 @@ use std::net::IpAddr;
 #[serde(transparent)]
 pub struct HomeNodes(BTreeMap<AddrKey, Pnn>);
 
-/// Why the file cannot be used. CTDB then works without the *whole* table, and so should the caller.
+/// What is wrong with a line. CTDB then works without the *whole* table; ctdbd refuses to start.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HomeNodesError {
     /// The first word of a line is no address. There is no comment syntax.
-    #[error(
-        "line {line}: `{word}` is not an address; write `ADDRESS NODE`, without comments (the whole table is ignored)"
-    )]
-    Address {
-        /// Line number, from 1.
-        line: usize,
-        /// The word found.
-        word: String,
-    },
+    #[error("`{0}` is not an address; write `ADDRESS NODE`, without comments")]
+    Address(String),
     /// The second word of a line is no node number.
-    #[error(
-        "line {line}: `{word}` is not a node number; write `ADDRESS NODE` with NODE from 0 (the whole table is ignored)"
-    )]
-    Node {
-        /// Line number, from 1.
-        line: usize,
-        /// The word found.
-        word: String,
-    },
+    #[error("`{0}` is not a node number; write `ADDRESS NODE` with NODE from 0")]
+    Node(String),
 }
 
 impl HomeNodes {
@@ -42,20 +28,31 @@ impl HomeNodes {
     /// address wins.
     ///
     /// # Errors
-    /// Any address or number that cannot be read; nothing of the table is used then.
-    pub fn parse(text: &str) -> Result<Self, HomeNodesError> {
+    /// Every line, from 1, with an address or number that cannot be read; nothing of the table is used then.
+    pub fn parse(text: &str) -> Result<Self, Vec<(usize, HomeNodesError)>> {
         let mut table = Self::default();
+        let mut errors = Vec::new();
         for (i, line) in text.lines().enumerate() {
-            let mut words = line.split_ascii_whitespace();
-            let (Some(addr), Some(node)) = (words.next(), words.next()) else { continue };
-            let addr = addr
-                .parse::<IpAddr>()
-                .map_err(|_| HomeNodesError::Address { line: i + 1, word: addr.to_owned() })?;
-            let node =
-                node.parse().map_err(|_| HomeNodesError::Node { line: i + 1, word: node.to_owned() })?;
-            table.add(addr, Pnn(node));
+            match Self::parse_line(line) {
+                Ok(Some((addr, node))) => table.add(addr, node),
+                Ok(None) => {}
+                Err(error) => errors.push((i + 1, error)),
+            }
         }
-        Ok(table)
+        if errors.is_empty() { Ok(table) } else { Err(errors) }
+    }
+
+    /// Parses one line; `None` when it has fewer than two words.
+    ///
+    /// # Errors
+    /// [`HomeNodesError`]
+    pub fn parse_line(line: &str) -> Result<Option<(IpAddr, Pnn)>, HomeNodesError> {
+        let mut words = line.split_ascii_whitespace();
+        let (Some(addr), Some(node)) = (words.next(), words.next()) else { return Ok(None) };
+        let text = |word: &str| word.escape_debug().to_string();
+        let addr = addr.parse().map_err(|_| HomeNodesError::Address(text(addr)))?;
+        let node = node.parse().map_err(|_| HomeNodesError::Node(text(node)))?;
+        Ok(Some((addr, Pnn(node))))
     }
 
     /// Adds a line at the end: no effect if the address has a home already.
@@ -87,9 +84,8 @@ mod tests {
 
     #[test]
     fn one_bad_word_discards_the_table() {
-        let e = HomeNodes::parse("10.0.0.1 2\n# comment").unwrap_err();
-        assert_eq!(e, HomeNodesError::Address { line: 2, word: "#".into() });
-        let e = HomeNodes::parse("10.0.0.1 -1").unwrap_err();
-        assert!(e.to_string().contains("line 1") && e.to_string().contains("-1"), "{e}");
+        let errors = HomeNodes::parse("10.0.0.1 -1\n10.0.0.1 2\n# comment").unwrap_err();
+        let expected = [(1, HomeNodesError::Node("-1".into())), (3, HomeNodesError::Address("#".into()))];
+        assert_eq!(errors, expected, "and every bad word is named");
     }
 }
