@@ -6,8 +6,10 @@
 //! the table that the kernel has. Everything named here is pure: time is an argument (since the start of the host's monotonic clock),
 //! and what happens is a value.
 
+pub mod config;
 pub mod diff;
 pub mod drain;
+pub mod import;
 pub mod model;
 pub mod reconcile;
 

@@ -1,7 +1,10 @@
-//! A model of the kernel's IPVS table for the tests of this crate: it answers as `ip_vs` does (EEXIST, ENOENT, ESRCH).
+//! For the tests of this crate: a model of the kernel's IPVS table, which answers as `ip_vs` does (EEXIST, ENOENT, ESRCH), and a host
+//! made of texts.
 
+use crate::config::Surroundings;
 use crate::diff::Change;
-use crate::model::{Service, Table};
+use crate::model::{Protocol, Service, Table};
+use std::collections::BTreeMap;
 
 /// errno of "no such destination".
 pub(crate) const ENOENT: i32 = 2;
@@ -56,5 +59,42 @@ impl Kernel {
             }
         }
         Ok(())
+    }
+}
+
+/// A host made of texts: files, programs that can be run, and two names of services.
+#[derive(Debug, Default)]
+pub(crate) struct Host {
+    pub(crate) files: BTreeMap<String, String>,
+    pub(crate) programs: Vec<String>,
+}
+
+impl Host {
+    /// A host with one file, `vs.conf`, and the program `/opt/check`.
+    pub(crate) fn of(text: &str) -> Self {
+        Self {
+            files: [("vs.conf".to_owned(), text.to_owned())].into(),
+            programs: vec!["/opt/check".to_owned()],
+        }
+    }
+}
+
+impl Surroundings for Host {
+    fn read(&self, path: &str) -> Result<String, String> {
+        self.files.get(path).cloned().ok_or_else(|| "no such file".to_owned())
+    }
+
+    fn expand(&self, pattern: &str) -> Result<Vec<String>, String> {
+        let (before, after) = pattern.split_once('*').ok_or("only * here")?;
+        let fits = |f: &&String| f.starts_with(before) && f.ends_with(after);
+        Ok(self.files.keys().filter(fits).cloned().collect())
+    }
+
+    fn executable(&self, path: &str) -> Result<(), String> {
+        self.programs.iter().any(|p| p == path).then_some(()).ok_or_else(|| "no such file".to_owned())
+    }
+
+    fn service_port(&self, name: &str, _: Protocol) -> Option<u16> {
+        [("http", 80), ("domain", 53), ("zero", 0)].iter().find(|(n, _)| *n == name).map(|(_, p)| *p)
     }
 }
