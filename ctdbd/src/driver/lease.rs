@@ -1,13 +1,16 @@
 //! The driver's side of the lease layer: the cluster lock for it, the set `held` of the gate, and its words for the machine.
 
 use super::Driver;
-use crate::gate::{Gate, GateState};
+use crate::gate::{Gate, GateConfig, GateState};
+use crate::guard::Guard;
 use crate::lease::{LeaseHandle, LeaseNews, boot_time};
 use crate::lock::{LockEvent, LockRecord};
+use crate::netif::{Keeper, LifetimePolicy, Netif};
+use eventscripts::RunResult;
 use recoverd::action::LeaseWish;
 use recoverd::input::Input;
 use recoverd::lease::{Clocks, LeaseInput, LockOrder};
-use recoverd::model::{Epoch, Mono, Session};
+use recoverd::model::{Epoch, Event, EventOutcome, KernelState, Mono, PublicAddress, Session};
 use recoverd::view::{LeaseReport, LeaseView};
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher};
@@ -21,10 +24,15 @@ pub(super) struct LeaseLink {
     pub(super) handle: LeaseHandle,
     /// The kernel's gate; none where it has none.
     pub(super) gate: Option<Arc<Gate>>,
-    pub(super) held: Option<Held>,
+    held: Option<Held>,
+    /// Refreshes the lifetimes of the addresses that this node serves.
+    keeper: Keeper,
     /// Why there is no gate.
     degraded: Option<String>,
-    lease_time: Duration,
+    /// What the gate guards, or would.
+    guarded: GateConfig,
+    /// The public interfaces that there were when the gate last looked, with their indices.
+    interfaces: BTreeMap<String, u32>,
     view: Option<LeaseView>,
     /// Proofs of the lock that were asked for: the lock's thread knows one clock only.
     proofs: BTreeMap<Mono, Clocks>,
@@ -38,23 +46,69 @@ pub(super) struct LeaseLink {
 }
 
 impl LeaseLink {
-    pub(super) fn new(handle: LeaseHandle, gate: Result<Arc<Gate>, String>, lease_time: Duration) -> Self {
+    /// `guarded` is what the gate was made with.
+    pub(super) fn new(
+        handle: LeaseHandle,
+        gate: Result<Arc<Gate>, String>,
+        guarded: GateConfig,
+        netif: &Netif,
+    ) -> Self {
         let (gate, degraded) = match gate {
             Ok(gate) => (Some(gate), None),
             Err(why) => (None, Some(why)),
         };
+        let policy = LifetimePolicy { gate: gate.is_some(), lease_time: guarded.lease_time };
+        let keeper = Keeper::start(netif, policy, {
+            let handle = handle.clone();
+            move || handle.left().0.is_some()
+        });
         Self {
+            held: gate.clone().map(|gate| Held::new(gate, handle.clone())),
             handle,
-            held: gate.clone().map(Held::new),
             gate,
+            keeper,
             degraded,
-            lease_time,
+            guarded,
+            interfaces: BTreeMap::new(),
             view: None,
             proofs: BTreeMap::new(),
             recording: None,
             wish: 0,
             acquired: None,
             session: None,
+        }
+    }
+
+    /// What an event about an address must pass, in the present session.
+    pub(super) fn passage(&self) -> Passage {
+        let held = self.held.clone().map(|held| (held.life(), held));
+        Passage { held, keeper: self.keeper.clone() }
+    }
+
+    /// The public addresses of the configuration are these from now on, also to the guard. Returns at once; the gate follows, and goes
+    /// on guarding an address that is still held until it is released.
+    #[allow(dead_code, reason = "Action::PublicAddresses, which comes with reloadips, calls it")]
+    pub(super) fn set_addresses(&mut self, public: &[PublicAddress], guard: &Guard) {
+        self.guarded.public = public.iter().map(|p| p.addr).collect();
+        self.guarded.interfaces = public.iter().flat_map(|p| p.ifaces.clone()).collect();
+        guard.public(self.guarded.public.clone());
+        self.reconfigure();
+    }
+
+    /// The gate on packet sockets has to be told of an interface that came, or came back as another.
+    pub(super) fn interfaces_seen(&mut self, state: &KernelState) {
+        let index = |name: &String| Some((name.clone(), state.links.get(name)?.index));
+        let now: BTreeMap<String, u32> = self.guarded.interfaces.iter().filter_map(index).collect();
+        let came = now.iter().any(|(name, index)| self.interfaces.get(name) != Some(index));
+        self.interfaces = now;
+        if came {
+            self.reconfigure();
+        }
+    }
+
+    fn reconfigure(&self) {
+        if let Some(held) = &self.held {
+            held.clone().reconfigure(self.guarded.clone());
         }
     }
 
@@ -67,7 +121,7 @@ impl LeaseLink {
         };
         let micros = |d: Duration| u64::try_from(d.as_micros()).unwrap_or(u64::MAX);
         Some(LeaseReport {
-            lease_time_us: micros(self.lease_time),
+            lease_time_us: micros(self.guarded.lease_time),
             left_us: left.map(micros),
             rule: rule.to_owned(),
             gate: gate.to_string(),
@@ -204,19 +258,58 @@ impl Driver {
     }
 }
 
+/// What happens around an event about an address. Only what this session was given passes the gate, from before it is on an interface
+/// until it is off; and it lives on in the kernel from when it was taken until its release begins.
+pub(super) struct Passage {
+    held: Option<(u64, Held)>,
+    keeper: Keeper,
+}
+
+impl Passage {
+    /// Before the scripts run.
+    pub(super) async fn before(&self, event: &Event) {
+        if let Event::ReleaseIp { addr, .. } | Event::UpdateIp { addr, .. } = event {
+            self.keeper.forget(*addr).await;
+        }
+        if let (Some((life, held)), Event::TakeIp { addr, .. } | Event::UpdateIp { addr, .. }) =
+            (&self.held, event)
+        {
+            held.clone().change(*life, *addr, true).await;
+        }
+    }
+
+    /// After they ran, in whatever way.
+    pub(super) async fn after(self, event: &Event, result: &RunResult) {
+        if let (Some((life, held)), Event::ReleaseIp { addr, .. }) = (self.held, event) {
+            held.change(life, *addr, false).await;
+        }
+        if let (
+            RunResult::Done(EventOutcome::Ok),
+            Event::TakeIp { addr, .. } | Event::UpdateIp { addr, .. },
+        ) = (result, event)
+        {
+            self.keeper.keep(*addr);
+        }
+    }
+}
+
 /// The set `held` of the gate, as tasks change it. A take that was begun before everything was dropped must not come after it
 /// (leases.md D10), so each bears the life of the set in which it was wanted.
 #[derive(Clone)]
-pub(super) struct Held {
+struct Held {
     gate: Arc<Gate>,
+    /// Opens the gate again after it was made anew.
+    handle: LeaseHandle,
+    /// What the gate shall guard; only the newest counts.
+    wanted: Arc<Mutex<Option<GateConfig>>>,
     life: Arc<AtomicU64>,
     /// One change at a time, for as long as the kernel takes: not for the driver's own task.
     turn: Arc<Mutex<()>>,
 }
 
 impl Held {
-    pub(super) fn new(gate: Arc<Gate>) -> Self {
-        Self { gate, life: Arc::default(), turn: Arc::default() }
+    fn new(gate: Arc<Gate>, handle: LeaseHandle) -> Self {
+        Self { gate, handle, wanted: Arc::default(), life: Arc::default(), turn: Arc::default() }
     }
 
     fn turn(&self) -> MutexGuard<'_, ()> {
@@ -224,12 +317,12 @@ impl Held {
     }
 
     /// The present life of the set.
-    pub(super) fn life(&self) -> u64 {
+    fn life(&self) -> u64 {
         self.life.load(Ordering::SeqCst)
     }
 
     /// Lets an address pass, or not any more. Waits for the kernel; what it refuses is logged, and the address stays silent.
-    pub(super) async fn change(self, life: u64, addr: IpAddr, on: bool) {
+    async fn change(self, life: u64, addr: IpAddr, on: bool) {
         let done = tokio::task::spawn_blocking(move || {
             let _turn = self.turn();
             if self.life() != life {
@@ -241,6 +334,22 @@ impl Held {
         if let Ok(Err(e)) = done.await {
             tracing::error!("gate: {addr}: {e}");
         }
+    }
+
+    /// Makes the gate guard this. Returns at once; what the kernel refuses is logged, and all is as before.
+    fn reconfigure(self, wanted: GateConfig) {
+        *self.wanted.lock().unwrap_or_else(PoisonError::into_inner) = Some(wanted);
+        tokio::task::spawn_blocking(move || {
+            let _turn = self.turn();
+            let wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner).take();
+            // Another task has done it already.
+            let Some(wanted) = wanted else { return };
+            match self.gate.reconfigure(&wanted) {
+                // It may be shut now.
+                Ok(()) => self.handle.wake(),
+                Err(e) => tracing::error!("gate: {e}"),
+            }
+        });
     }
 
     /// Empties the set and ends its life: nothing wanted before passes any more. Blocks.

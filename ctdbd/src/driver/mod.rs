@@ -129,6 +129,9 @@ impl Driver {
     }
 
     fn on_input(&mut self, input: Input) {
+        if let (Input::Kernel { state, .. }, Some(lease)) = (&input, &mut self.lease) {
+            lease.interfaces_seen(state);
+        }
         if matches!(input, Input::Kernel { asked_at: Some(_), .. }) {
             self.observing = false;
             if std::mem::take(&mut self.observe_again) {

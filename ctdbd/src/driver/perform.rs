@@ -1,5 +1,6 @@
 //! Performing actions. Each is either done at once without waiting, or handed to a task that reports back with an input.
 
+use super::lease::LeaseLink;
 use super::{Driver, clock};
 use eventscripts::RunResult;
 use recoverd::action::{Action, Entry, Level, LockAction};
@@ -63,17 +64,14 @@ impl Driver {
 
     fn run_event(&self, op: u64, event: Event, timeout: Duration) {
         let (runner, inputs) = (Arc::clone(&self.runner), self.inputs.clone());
-        let held = self.lease.as_ref().and_then(|l| l.held.clone()).map(|held| (held.life(), held));
+        let passage = self.lease.as_ref().map(LeaseLink::passage);
         tokio::spawn(async move {
-            // Only what this session was given passes the gate, from before it is on an interface until it is off.
-            if let (Some((life, held)), Event::TakeIp { addr, .. } | Event::UpdateIp { addr, .. }) =
-                (&held, &event)
-            {
-                held.clone().change(*life, *addr, true).await;
+            if let Some(passage) = &passage {
+                passage.before(&event).await;
             }
             let result = runner.run(&event, timeout).await;
-            if let (Some((life, held)), Event::ReleaseIp { addr, .. }) = (held, &event) {
-                held.change(life, *addr, false).await;
+            if let Some(passage) = passage {
+                passage.after(&event, &result).await;
             }
             let input = match result {
                 RunResult::Done(outcome) => Input::EventDone { op, outcome },

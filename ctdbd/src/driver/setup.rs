@@ -116,7 +116,7 @@ pub async fn run(config: Config, level: LevelHandle) -> Result<(u8, String), Fat
     let lock =
         lock.map(|handle| Lock { handle, ticket: None, held: false, recording: None, prove_at: Mono(0) });
     let (lease_news, lease_rx) = mpsc::unbounded_channel();
-    let lease = lease(&config, &id, admin_state.epoch, lease_news, &guard)?;
+    let lease = lease(&config, &id, admin_state.epoch, lease_news, &guard, &netif)?;
     if lease.is_none() && config.nodes.lines.iter().filter(|l| l.addr.is_some()).count() > 1 {
         tracing::warn!(
             "no cluster lock is configured: if the private network breaks in two, BOTH parts will serve all public addresses; \
@@ -262,6 +262,7 @@ fn lease(
     stored: Epoch,
     news: mpsc::UnboundedSender<LeaseNews>,
     guard: &Guard,
+    netif: &Netif,
 ) -> Result<Option<LeaseLink>, Fatal> {
     let nodes: Vec<Pnn> = config.nodes.lines.iter().filter(|l| l.addr.is_some()).map(|l| l.pnn).collect();
     let lease_time = config.tunables.lease_time();
@@ -289,7 +290,8 @@ fn lease(
     interfaces.sort();
     interfaces.dedup();
     let public = config.public_addresses.iter().map(|p| p.addr).collect();
-    let gate = Gate::install(&GateConfig { public, interfaces, lease_time }, {
+    let guarded = GateConfig { public, interfaces, lease_time };
+    let gate = Gate::install(&guarded, {
         let handle = handle.clone();
         move || handle.wake()
     });
@@ -319,7 +321,7 @@ fn lease(
     };
     let handle =
         waiting.start(setup).map_err(system("start the lease thread (UDP, the node service's port)"))?;
-    Ok(Some(LeaseLink::new(handle, gate, lease_time)))
+    Ok(Some(LeaseLink::new(handle, gate, guarded, netif)))
 }
 
 /// Who changed an address, by the port of its netlink socket: the first socket of a process has the process's number. Nothing for

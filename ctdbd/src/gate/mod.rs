@@ -207,21 +207,18 @@ impl Gate {
         lock(&self.shared.tables).ruleset().held.clone()
     }
 
-    /// Takes a new configuration (addresses, interfaces, lease time), or the same after an interface came. The gate is shut then: open
-    /// it again. Keeps what is held, as far as it is still public.
+    /// Takes a new configuration (addresses, interfaces, lease time), or the same after an interface came. Other addresses alone leave
+    /// the gate as it is; else it may be shut then: open it again. An address that is held is guarded until it is not, whether or not
+    /// it is still configured.
     ///
     /// # Errors
     /// The kernel refused, and all is as before.
     pub fn reconfigure(&self, config: &GateConfig) -> Result<(), GateError> {
         check(config.lease_time)?;
-        lock(&self.shared.tables).reconfigure(|rules| {
-            rules.public = config.public.iter().copied().collect();
-            rules.held = rules.held.intersection(&rules.public).copied().collect();
-            rules.interfaces = config.interfaces.iter().cloned().collect();
-            rules.lease_time = config.lease_time;
-        })?;
-        self.lease_ms.store(millis(config.lease_time), Ordering::Relaxed);
-        self.shared.until.store(0, Ordering::Relaxed);
+        if lock(&self.shared.tables).reconfigure(config)? {
+            self.lease_ms.store(millis(config.lease_time), Ordering::Relaxed);
+            self.shared.until.store(0, Ordering::Relaxed);
+        }
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use super::expr::{Base, Meta, Rule, Verdict, put_element};
 use super::nfnl::{Attrs, Batch, ELEMENTS_PER_MESSAGE, Family, Op, Prepared};
 use super::tick::Mark;
 use nix::net::if_::if_nametoindex;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -67,6 +67,15 @@ pub(super) struct Ruleset {
     pub(super) egress: bool,
 }
 
+/// Addresses that come into the sets of the tables, or leave them.
+#[derive(Debug, Default)]
+pub(super) struct Change {
+    pub(super) published: Vec<IpAddr>,
+    pub(super) unpublished: Vec<IpAddr>,
+    pub(super) held: Vec<IpAddr>,
+    pub(super) unheld: Vec<IpAddr>,
+}
+
 impl Ruleset {
     /// How long a tick of `n` steps refreshes the lease for.
     pub(super) fn steps(&self, n: u8) -> Duration {
@@ -106,14 +115,26 @@ impl Ruleset {
         batch.finish()
     }
 
-    /// The transaction that changes `held` in the tables. Additions must be new and removals present.
-    pub(super) fn change_held(&self, add: &[IpAddr], remove: &[IpAddr]) -> Option<Prepared> {
+    /// The transaction that changes addresses in the tables, if any. Additions must be new and removals present.
+    pub(super) fn changed(&self, change: &Change) -> Option<Prepared> {
         let mut batch = Batch::new();
         for family in self.families() {
-            elements(&mut batch, Op::DelElements, *family, "held", remove);
-            elements(&mut batch, Op::NewElements, *family, "held", add);
+            for (op, what, list) in [
+                (Op::NewElements, "public", &change.published),
+                (Op::DelElements, "held", &change.unheld),
+                (Op::NewElements, "held", &change.held),
+                (Op::DelElements, "public", &change.unpublished),
+            ] {
+                elements(&mut batch, op, *family, what, list);
+            }
         }
         (!batch.is_empty()).then(|| batch.finish())
+    }
+
+    /// The public interfaces that are there now, with their indices. The kernel refuses a chain on one that is not.
+    pub(super) fn devices(&self) -> BTreeMap<String, u32> {
+        let there = |name: &String| Some((name.clone(), if_nametoindex(name.as_str()).ok()?));
+        self.interfaces.iter().filter_map(there).collect()
     }
 
     fn table(&self, batch: &mut Batch, family: Family) {
@@ -215,9 +236,9 @@ impl Ruleset {
         base_chain(batch, family, "beat", 1, 0, &["lo"]);
         let arp = || Rule::new().meta(Meta::Protocol).is(&ETHERTYPE_ARP.to_be_bytes());
         rule(batch, family, "beat", arp().meta(Meta::Mark).verdict_map("tick"));
-        // The kernel refuses a chain on an interface that is not there. One that comes later is added by a reconfiguration.
-        let there = |name: &&str| if_nametoindex(*name).is_ok();
-        let interfaces: Vec<&str> = self.interfaces.iter().map(String::as_str).filter(there).collect();
+        // One that comes later is added by a reconfiguration.
+        let devices = self.devices();
+        let interfaces: Vec<&str> = devices.keys().map(String::as_str).collect();
         if interfaces.is_empty() {
             return;
         }

@@ -2,11 +2,12 @@
 //!
 //! Every change waits while another program's transaction is under way (up to a second was measured): not for the lease thread.
 
+use super::GateConfig;
 use super::error::GateError;
 use super::nfnl::{Family, NfSocket, Op, Refusal};
-use super::ruleset::{Ruleset, TABLE};
+use super::ruleset::{Change, Ruleset, TABLE};
 use nix::errno::Errno;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// What newer kernels can do and others cannot.
@@ -29,18 +30,23 @@ pub(super) const VARIANTS: [Variant; 4] = [
 /// The gate's tables.
 pub(super) struct Tables {
     socket: NfSocket,
+    /// As it is in the kernel. Its public addresses are those of the configuration and those held.
     ruleset: Ruleset,
+    configured: BTreeSet<IpAddr>,
+    /// The public interfaces that were there when the tables were made, with their indices.
+    devices: BTreeMap<String, u32>,
 }
 
 impl Tables {
     /// Makes the tables, shut. What a former daemon left is replaced in the same transaction.
     pub(super) fn install(mut ruleset: Ruleset, variants: &[Variant]) -> Result<Self, GateError> {
         let socket = NfSocket::open().map_err(GateError::Socket)?;
+        let (configured, devices) = (ruleset.public.clone(), ruleset.devices());
         let mut refusal = None;
         for variant in variants {
             (ruleset.owned, ruleset.egress) = (variant.owned, variant.egress);
             match socket.commit(&ruleset.install()) {
-                Ok(()) => return Ok(Self { socket, ruleset }),
+                Ok(()) => return Ok(Self { socket, ruleset, configured, devices }),
                 Err(no @ Refusal { errno: Errno::EPERM, .. }) => return Err(no.into()),
                 Err(no) => refusal = Some(no),
             }
@@ -62,25 +68,48 @@ impl Tables {
         Ok(self.socket.commit(&self.ruleset.install())?)
     }
 
-    /// Replaces the tables by others, shut, in one transaction. On an error the old ones stand.
-    pub(super) fn reconfigure(&mut self, change: impl FnOnce(&mut Ruleset)) -> Result<(), GateError> {
+    /// Takes a new configuration. Other addresses are put into the tables as they stand; other interfaces, indices of interfaces or
+    /// another lease time need new ones, which are shut, in one transaction. Says whether that was so. On an error the old ones stand.
+    pub(super) fn reconfigure(&mut self, config: &GateConfig) -> Result<bool, GateError> {
+        let configured: BTreeSet<IpAddr> = config.public.iter().copied().collect();
         let mut next = self.ruleset.clone();
-        change(&mut next);
-        self.socket.commit(&next.install())?;
-        self.ruleset = next;
-        Ok(())
+        next.interfaces = config.interfaces.iter().cloned().collect();
+        next.lease_time = config.lease_time;
+        next.public = configured.union(&next.held).copied().collect();
+        let devices = next.devices();
+        let anew = devices != self.devices || next.lease_time != self.ruleset.lease_time;
+        if anew {
+            self.socket.commit(&next.install())?;
+        } else if let Some(batch) = next.changed(&Change {
+            published: next.public.difference(&self.ruleset.public).copied().collect(),
+            unpublished: self.ruleset.public.difference(&next.public).copied().collect(),
+            ..Change::default()
+        }) {
+            self.socket.commit(&batch)?;
+        }
+        (self.ruleset, self.configured, self.devices) = (next, configured, devices);
+        Ok(anew)
     }
 
-    /// Changes the set of addresses that pass while the lease lives. Repeating it is no error. When the tables turn out to be
-    /// damaged they are put back, shut.
+    /// Changes the set of addresses that pass while the lease lives. Repeating it is no error. What is held is guarded, in the
+    /// configuration or not. When the tables turn out to be damaged they are put back, shut.
     pub(super) fn hold(&mut self, add: &[IpAddr], remove: &[IpAddr]) -> Result<(), GateError> {
-        let held = &self.ruleset.held;
-        let remove: BTreeSet<IpAddr> = remove.iter().filter(|a| held.contains(a)).copied().collect();
-        let add: BTreeSet<IpAddr> = add.iter().filter(|a| !held.contains(a)).copied().collect();
-        self.ruleset.held.retain(|a| !remove.contains(a));
-        self.ruleset.held.extend(&add);
-        let list = |set: BTreeSet<IpAddr>| set.into_iter().collect::<Vec<_>>();
-        match self.ruleset.change_held(&list(add), &list(remove)) {
+        let Ruleset { public, held, .. } = &mut self.ruleset;
+        // Only what is asked is looked at: an address is taken in the same time whatever the number of others.
+        let mut change = Change::default();
+        for addr in remove.iter().filter(|a| held.remove(*a)) {
+            change.unheld.push(*addr);
+            if !self.configured.contains(addr) && public.remove(addr) {
+                change.unpublished.push(*addr);
+            }
+        }
+        for addr in add.iter().filter(|a| held.insert(**a)) {
+            change.held.push(*addr);
+            if public.insert(*addr) {
+                change.published.push(*addr);
+            }
+        }
+        match self.ruleset.changed(&change) {
             Some(batch) if self.socket.commit(&batch).is_err() => self.restore(),
             _ => Ok(()),
         }

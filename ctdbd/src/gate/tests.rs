@@ -365,8 +365,37 @@ fn a_new_configuration_keeps_what_is_held() {
         let wrong = GateConfig { lease_time: ms(99), ..config(0) };
         assert!(gate.reconfigure(&wrong).unwrap_err().to_string().contains("LeaseTime"));
         assert!(wire.echo(PUBLIC4[0]), "a refused configuration changes nothing");
-        gate.reconfigure(&only(1)).unwrap();
-        assert_eq!(gate.held(), BTreeSet::new(), "no longer public");
+        let other = GateConfig { public: vec![PUBLIC4[1].into()], ..config(5000) };
+        gate.reconfigure(&other).unwrap();
+        assert!(matches!(gate.state(), GateState::Open(_)), "other addresses do not shut it");
+        assert!(wire.echo(PUBLIC4[0]), "held as before");
+        assert!(gate.close());
+        assert!(!wire.echo(PUBLIC4[0]), "no longer configured, but guarded as long as it is held");
+        gate.hold(&[], &[PUBLIC4[0].into()]).unwrap();
+        assert!(wire.echo(PUBLIC4[0]), "none of the gate's business any more");
+        assert!(!wire.echo(PUBLIC4[1]), "public");
+        gate.reconfigure(&only(0)).unwrap();
+        assert!(
+            !wire.echo(PUBLIC4[0]) && wire.echo(PUBLIC4[1]),
+            "the other way round, with another lease time"
+        );
+        gate.uninstall().unwrap();
+    });
+}
+
+#[test]
+fn an_interface_that_comes_later_is_guarded_too() {
+    in_own_network("gate::tests::an_interface_that_comes_later_is_guarded_too", async || {
+        set_link("lo", true).await;
+        let gate = install(&config(60_000));
+        assert!(gate.covers_packet_sockets(), "this test needs Linux 5.16");
+        let mut wire = Wire::up().await;
+        assert!(wire.speaks(wire::Stimulus::PacketAdvertisement, 0), "the gate does not know `pub`");
+        gate.reconfigure(&config(60_000)).unwrap();
+        assert!(!wire.speaks(wire::Stimulus::PacketAdvertisement, 0), "it does now");
+        gate.open(&lease(60_000));
+        gate.reconfigure(&config(60_000)).unwrap();
+        assert!(matches!(gate.state(), GateState::Open(_)), "nothing has changed");
         gate.uninstall().unwrap();
     });
 }

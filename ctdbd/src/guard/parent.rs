@@ -3,6 +3,7 @@
 use super::{ARGUMENT, READY, REPORT, Watch, Word};
 use recoverd::model::Session;
 use std::io;
+use std::net::IpAddr;
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -57,6 +58,11 @@ impl Guard {
         let (words, inbox) = mpsc::unbounded_channel();
         let task = tokio::spawn(keep(child, pipe, known, inbox));
         Ok(Self { words, task })
+    }
+
+    /// The public addresses of the configuration are these from now on. One that was taken out of it must be released before.
+    pub fn public(&self, addrs: Vec<IpAddr>) {
+        self.say(Word::Public(addrs));
     }
 
     /// With this base of marks the gate can be shut.

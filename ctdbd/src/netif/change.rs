@@ -70,8 +70,9 @@ impl Verb {
 }
 
 impl Netif {
-    /// Puts an address on an interface and says whether that changed anything: an address that is there already is a success. IPv4 gets the broadcast address of its subnet
-    /// (as `ip addr add … brd +`), IPv6 is usable at once (no duplicate address detection: the lease says that it is ours).
+    /// Puts an address on an interface, for ever, and says whether that changed anything: an address that is there already is a
+    /// success. IPv4 gets the broadcast address of its subnet (as `ip addr add … brd +`), IPv6 is usable at once (no duplicate address
+    /// detection: the lease says that it is ours).
     ///
     /// # Errors
     /// The kernel refused, or there is no such interface.
@@ -110,7 +111,7 @@ impl Netif {
     /// addresses that are there; **one that is not is added**, so a release must not run beside it. Answered in the same order.
     ///
     /// IPv6 costs the square of their number (Linux 6.18: 100 in 4 ms, 500 in 100 ms, 2000 in 1.1 to 1.8 s, with the kernel's network
-    /// configuration locked meanwhile): let the lifetime grow with the number. [`lifetime_for`] knows by how much.
+    /// configuration locked meanwhile): let the lifetime grow with the number. [`super::Keeper`] does all of this.
     pub async fn refresh_lifetimes(
         &self,
         what: &[OnIface],
@@ -233,17 +234,6 @@ impl Netif {
         // The time-out only cuts the list short, which the caller reports per address.
         let _elapsed = tokio::time::timeout(ANSWER_TIMEOUT, read).await;
         answers
-    }
-}
-
-/// How long addresses should live that are refreshed every third of that time: a minute, and for many IPv6 addresses, whose refresh
-/// costs the square of their number, longer: five minutes from 500 on.
-#[must_use]
-pub fn lifetime_for(ipv6_addresses: usize) -> Duration {
-    match ipv6_addresses {
-        0..100 => Duration::from_secs(60),
-        100..500 => Duration::from_secs(120),
-        _ => Duration::from_secs(300),
     }
 }
 

@@ -1,6 +1,6 @@
 //! [`Netif`] in the shape in which the built-in event handlers ask for it.
 
-use super::{Netif, NetifError};
+use super::{Netif, NetifError, OnIface};
 use eventscripts::{BoxFuture, NetIf, NetIfError};
 use nix::errno::Errno;
 use recoverd::model::KernelState;
@@ -18,7 +18,16 @@ impl NetIf for Netif {
         prefix: u8,
     ) -> BoxFuture<'a, Result<(), NetIfError>> {
         Box::pin(async move {
-            Self::add_address(self, iface, addr, prefix).await?;
+            match self.lifetime.get() {
+                None => drop(Self::add_address(self, iface, addr, prefix).await?),
+                Some(lifetime) => {
+                    let what = [OnIface { iface: iface.to_owned(), addr, prefix }];
+                    self.add_addresses_for(&what, lifetime)
+                        .await
+                        .into_iter()
+                        .collect::<Result<Vec<_>, _>>()?;
+                }
+            }
             Ok(())
         })
     }

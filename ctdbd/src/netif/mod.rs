@@ -9,6 +9,7 @@
 mod change;
 mod error;
 mod handlers;
+mod keeper;
 mod mirror;
 mod neighbours;
 mod query;
@@ -17,8 +18,9 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
-pub use change::{OnIface, lifetime_for};
+pub use change::OnIface;
 pub use error::NetifError;
+pub use keeper::{Keeper, LifetimePolicy};
 pub use query::Hardware;
 pub use watch::{Change, Update, Watch};
 
@@ -45,6 +47,8 @@ pub struct Netif {
     handle: ConnectionHandle<RouteNetlinkMessage>,
     /// The kernel allows one dump at a time on a socket (`EBUSY` otherwise).
     dumping: Arc<Mutex<()>>,
+    /// With what lifetime event handlers add addresses.
+    lifetime: keeper::Lifetime,
 }
 
 impl Netif {
@@ -78,7 +82,7 @@ impl Netif {
         connection.set_forward_ack(true);
         enlarge_receive_buffer(connection.socket_mut().socket_mut()).map_err(NetifError::Open)?;
         tokio::spawn(connection);
-        Ok(Self { handle, dumping: Arc::default() })
+        Ok(Self { handle, dumping: Arc::default(), lifetime: keeper::Lifetime::default() })
     }
 }
 

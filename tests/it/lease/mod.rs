@@ -6,11 +6,13 @@
 //! with the addresses and the gate, which is harder than a machine that is gone. Times are printed; they fail a test only when they
 //! are an order of magnitude off, for CI is slow.
 
+mod etcd;
 mod freeze;
 mod kill;
 mod link;
 mod network;
 mod random;
+mod second;
 
 use nix::sys::signal::{Signal, kill as send};
 use nix::unistd::Pid;
@@ -47,13 +49,17 @@ fn observed(name: &'static str, tunables: &[(&str, u32)], no_reclock: bool) -> O
         ..ClusterConfig::default()
     };
     let c = Cluster::for_test(name, &config)?;
+    let lease_time = tunables.iter().find(|(n, _)| *n == "LeaseTime").map_or(1000, |(_, v)| *v);
+    Some(trial_in(c, name, Duration::from_millis(lease_time.into())))
+}
+
+/// The observers of a cluster that runs.
+fn trial_in(c: Cluster, name: &'static str, lease_time: Duration) -> Trial {
     let leader = c.leader_seen_by(0);
     c.settle(leader);
     let witness = c.lab.witness(&c.iface, &c.addresses).unwrap();
     let probe = c.probe();
-    let lease_time = tunables.iter().find(|(n, _)| *n == "LeaseTime").map_or(1000, |(_, v)| *v);
-    let lease_time = Duration::from_millis(lease_time.into());
-    Some(Trial { c, probe, witness, name, lease_time, started: Instant::now() })
+    Trial { c, probe, witness, name, lease_time, started: Instant::now() }
 }
 
 impl Trial {

@@ -12,13 +12,13 @@ fn private(node: usize) -> IpAddr {
 }
 
 /// What this node sends to its peers goes nowhere; what they send arrives.
-fn mute(t: &Trial, node: usize) {
+pub(super) fn mute(t: &Trial, node: usize) {
     for peer in (0..3).filter(|p| *p != node) {
         t.c.lab.node(node).set_neighbour("priv0", private(peer), NOWHERE).unwrap();
     }
 }
 
-fn unmute(t: &Trial, node: usize) {
+pub(super) fn unmute(t: &Trial, node: usize) {
     for peer in (0..3).filter(|p| *p != node) {
         let mac = t.c.lab.node(peer).link_state("priv0").unwrap().mac;
         t.c.lab.node(node).set_neighbour("priv0", private(peer), mac).unwrap();
