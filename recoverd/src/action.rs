@@ -3,7 +3,7 @@
 //! Every action is idempotent or carries a number; its result, where there is one, comes back as an [`crate::input::Input`].
 
 use crate::command::Reply;
-use crate::model::{Epoch, Event, Pnn, RunId};
+use crate::model::{Epoch, Event, Pnn, PublicAddress, RunId};
 use crate::msg::PeerMsg;
 use crate::takeover::RunReport;
 use serde::{Deserialize, Serialize};
@@ -52,6 +52,12 @@ pub enum Action {
     StopAnnounce {
         /// The address.
         addr: IpAddr,
+    },
+    /// The node's public addresses are these from now on, those included that are still being let go. What holds packets of public
+    /// addresses back must know a new one before anything that follows is done.
+    PublicAddresses {
+        /// All of them.
+        list: Vec<PublicAddress>,
     },
     /// The cluster lock.
     Lock(LockAction),

@@ -154,6 +154,8 @@ pub enum Unavailable {
     RunState(RunState),
     /// None of the interfaces has link; those that do not exist are named too.
     NoLink(Vec<String>),
+    /// An operator took it out of the node's configuration; it is being let go.
+    Removed,
 }
 
 impl fmt::Display for Unavailable {
@@ -162,6 +164,7 @@ impl fmt::Display for Unavailable {
             Self::Flags(flags) => write!(f, "the node is {flags}"),
             Self::RunState(r) => write!(f, "the node is in run state {r}"),
             Self::NoLink(ifaces) => write!(f, "no link on {}", ifaces.join(",")),
+            Self::Removed => f.write_str("it is no public address of the node any more"),
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::command::Command;
 use crate::model::{Epoch, EventOutcome, KernelState, Mono, Pnn, Session};
 use crate::msg::PeerMsg;
+use crate::node::NodeConfig;
 use crate::view::LeaseView;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -61,6 +62,9 @@ pub enum Input {
     Lock(LockInput),
     /// The lease layer's state has changed.
     Lease(LeaseView),
+    /// The nodes file has changed: these are the nodes from now on. Numbers stay; the driver has seen to it that nodes which are deleted are
+    /// disconnected, and that no address of another has changed (`ctdb reloadnodes`).
+    Nodes(Vec<NodeConfig>),
     /// An operator asks something; the reply carries the number.
     Command {
         /// Number of the command.

@@ -44,6 +44,8 @@ pub struct RunRequest {
     pub force_rebalance: Vec<Pnn>,
     /// Addresses that shall go to a certain node (`ctdb moveip`).
     pub moves: Vec<(IpAddr, Pnn)>,
+    /// How the sender is now, when the request comes of a change of it: one run serves both.
+    pub state: Option<NodeState>,
 }
 
 /// A message from one node to another.

@@ -149,6 +149,7 @@ impl From<&Unavailable> for v1::Unavailable {
                 Unavailable::Flags(f) => Reason::Flags(f.0),
                 Unavailable::RunState(r) => Reason::Runstate(runstate_to(*r)),
                 Unavailable::NoLink(names) => Reason::NoLink(v1::Names { names: names.clone() }),
+                Unavailable::Removed => Reason::Removed(v1::Empty {}),
             }),
         }
     }
@@ -162,6 +163,7 @@ impl TryFrom<v1::Unavailable> for Unavailable {
             Reason::Flags(f) => Self::Flags(NodeFlags(f)),
             Reason::Runstate(r) => Self::RunState(runstate_from("Unavailable.runstate", r)?),
             Reason::NoLink(m) => Self::NoLink(m.names),
+            Reason::Removed(_) => Self::Removed,
         })
     }
 }

@@ -69,6 +69,7 @@ impl From<&PeerMsg> for v1::PeerFrame {
                     .iter()
                     .map(|(addr, to)| v1::Move { addr: addr_bytes(*addr), to: to.0 })
                     .collect(),
+                state: request.state.as_ref().map(Into::into),
             }),
             PeerMsg::RunAnswer { req, result } => Field::RunAnswer(v1::RunAnswer {
                 req: *req,
@@ -137,6 +138,7 @@ fn run_request(m: v1::RunRequest) -> Result<RunRequest, WireError> {
         cause: m.cause,
         force_rebalance: m.force_rebalance.into_iter().map(Pnn).collect(),
         moves: moves.collect::<Result<_, WireError>>()?,
+        state: m.state.map(TryInto::try_into).transpose()?,
     })
 }
 

@@ -20,11 +20,13 @@ impl Node {
             Command::SetVar { name, value } => self.set_var(&name, value, cx),
             Command::Disable => return self.switch(id, NodeFlags::DISABLED, true, cx),
             Command::Enable => return self.switch(id, NodeFlags::DISABLED, false, cx),
-            Command::Stop => return self.switch(id, NodeFlags::STOPPED, true, cx),
+            Command::Stop => return self.begin_stop(id, cx),
+            Command::Continue if self.life.stopping() => return self.stay(id, cx),
             Command::Continue => return self.switch(id, NodeFlags::STOPPED, false, cx),
             Command::Ban { seconds: 0 } => Reply::Error("Ban time cannot be zero".to_owned()),
             Command::Ban { seconds } => {
                 self.operator(format!("ban {seconds}"), cx);
+                self.requests.coming = true;
                 self.ban(seconds, "by an operator", cx);
                 return self.reallocate(id, "ban", cx);
             }
@@ -43,12 +45,12 @@ impl Node {
                     return self.request_run(request, Waiter::Command(id), cx);
                 }
             }
-            Command::AddIp { .. }
-            | Command::DelIp { .. }
-            | Command::SetPublicAddresses { .. }
-            | Command::SetIfaceLink { .. }
-            | Command::GratArp { .. }
-            | Command::SetLeaderRole { .. } => Reply::Error("this daemon cannot do that yet".to_owned()),
+            Command::AddIp { public } => return self.add_ip(id, public, cx),
+            Command::DelIp { addr } => return self.del_ip(id, addr, cx),
+            Command::SetPublicAddresses { list } => return self.set_public_addresses(id, list, cx),
+            Command::SetIfaceLink { iface, up } => self.set_iface_link(&iface, up, cx),
+            Command::GratArp { addr, iface } => self.gratuitous_arp(addr, &iface, cx),
+            Command::SetLeaderRole { on } => self.set_leader_role(on, cx),
             Command::Shutdown => {
                 self.operator("shutdown".to_owned(), cx);
                 return self.begin_shutdown(Some(id), cx);
@@ -62,7 +64,7 @@ impl Node {
         cx.actions.push(Action::Reply { id, reply });
     }
 
-    fn operator(&self, what: String, cx: &mut Cx) {
+    pub(super) fn operator(&self, what: String, cx: &mut Cx) {
         cx.journal(Kind::Operator, None, format!("operator on node {}: {what}", self.cfg.me));
     }
 
@@ -85,8 +87,21 @@ impl Node {
         }
     }
 
+    /// `ctdb setleaderrole`.
+    fn set_leader_role(&mut self, on: bool, cx: &mut Cx) -> Reply {
+        if self.cfg.leader_capable != on {
+            self.operator(format!("setleaderrole {}", if on { "on" } else { "off" }), cx);
+            self.cfg.leader_capable = on;
+            if !on {
+                self.give_up_leadership("an operator took the role of recmaster from it", cx);
+            }
+            self.announce_state(cx);
+        }
+        Reply::Ok
+    }
+
     /// disable, enable, stop, continue, unban.
-    fn switch(&mut self, id: u64, flag: NodeFlags, on: bool, cx: &mut Cx) {
+    pub(super) fn switch(&mut self, id: u64, flag: NodeFlags, on: bool, cx: &mut Cx) {
         let word = match (flag, on) {
             (NodeFlags::DISABLED, true) => "disable",
             (NodeFlags::DISABLED, false) => "enable",
@@ -102,13 +117,15 @@ impl Node {
             return;
         }
         self.operator(word.to_owned(), cx);
+        self.requests.coming = true;
         self.change_flags(flag, on, &format!("operator: {word}"), cx);
         self.reallocate(id, word, cx);
     }
 
-    fn reallocate(&mut self, id: u64, word: &str, cx: &mut Cx) {
+    pub(super) fn reallocate(&mut self, id: u64, word: &str, cx: &mut Cx) {
         if !self.somebody_may_lead() {
             // The last active node has left: nobody will run anything, and there is nothing left to move.
+            self.requests.coming = false;
             cx.actions.push(Action::Reply { id, reply: Reply::Ok });
             return;
         }

@@ -8,7 +8,7 @@ use super::ips::Why;
 use super::{Cx, Node};
 use crate::action::Level;
 use crate::control::{Answer, Control, NodeInfo};
-use crate::model::{Epoch, Event, EventOutcome, Mono, Pnn, RunId, RunState};
+use crate::model::{Epoch, Event, EventOutcome, Mono, NodeFlags, Pnn, RunId, RunState};
 use crate::msg::PeerMsg;
 use std::collections::BTreeMap;
 
@@ -61,7 +61,7 @@ impl Node {
             }
             PeerMsg::Answer { req, answer } => self.on_answer(from, req, answer, cx),
             PeerMsg::IpAnswer { req, addr, result } => self.on_ip_answer(from, req, addr, result, cx),
-            PeerMsg::RunRequest { req, request } => self.on_run_request(from, req, request),
+            PeerMsg::RunRequest { req, request } => self.on_run_request(from, req, request, cx),
             PeerMsg::RunAnswer { req, result } => self.on_run_answer(req, result, cx),
             PeerMsg::Ban { epoch, seconds, reason } => {
                 if epoch >= self.leader.epoch && from == epoch.pnn {
@@ -178,7 +178,12 @@ impl Node {
             .zip(&self.cfg.nodes)
             .map(|(pnn, n)| NodeInfo {
                 pnn,
-                flags: if n.deleted { crate::model::NodeFlags::DELETED } else { self.flags_of(pnn) },
+                // As in CTDB, where nobody can be connected to a deleted node: a run asks it nothing.
+                flags: if n.deleted {
+                    NodeFlags::DELETED | NodeFlags::DISCONNECTED
+                } else {
+                    self.flags_of(pnn)
+                },
                 runstate: self.runstate_of(pnn),
             })
             .collect()

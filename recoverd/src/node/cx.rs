@@ -41,6 +41,10 @@ impl Cx {
         self.loopback.pop_front()
     }
 
+    pub(super) fn talks_to_itself(&self) -> bool {
+        !self.loopback.is_empty()
+    }
+
     pub(super) fn run_event(&mut self, event: Event, timeout: Duration) -> u64 {
         let op = self.id();
         self.actions.push(Action::RunEvent { op, event, timeout });

@@ -4,10 +4,11 @@
 //! as done (only when the kernel does not have the address any more), what an operation that finds another in its way does. Whether
 //! an address should be here is decided by the recmaster's runs; what to do about the kernel disagreeing, by `verify`.
 
+use super::links::Forced;
 use super::{Cx, Node};
 use crate::action::{Action, Kind, Level};
 use crate::control::{IfaceLink, PublicIp, Unavailable};
-use crate::model::{Event, EventOutcome, KernelState, Mono, Pnn, PublicAddress, RunState};
+use crate::model::{Event, EventOutcome, KernelState, Mono, NodeFlags, Pnn, PublicAddress, RunState};
 use crate::msg::PeerMsg;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -61,10 +62,28 @@ pub(super) struct Entry {
     pub(super) touched: Mono,
     /// Times of recent local repairs, to notice a fight with another manager.
     pub(super) repairs: VecDeque<Mono>,
+    /// An operator took it out of the configuration; forgotten when it is gone.
+    pub(super) leaving: bool,
+    /// It is on the kernel with another mask than configured now: let go and taken again.
+    pub(super) remask: bool,
     op: Option<Op>,
 }
 
 impl Entry {
+    pub(super) fn new(public: PublicAddress) -> Self {
+        Self {
+            public,
+            owner: None,
+            seen: Seen::Unsure,
+            put_on: None,
+            touched: Mono(0),
+            repairs: VecDeque::new(),
+            leaving: false,
+            remask: false,
+            op: None,
+        }
+    }
+
     pub(super) fn busy(&self) -> bool {
         self.op.is_some()
     }
@@ -78,7 +97,9 @@ impl Entry {
 #[derive(Debug)]
 pub(super) struct LocalIps {
     pub(super) map: BTreeMap<IpAddr, Entry>,
+    /// As the kernel says, and an operator beside it (`links`).
     pub(super) kernel: Arc<KernelState>,
+    pub(super) forced: Forced,
     ops: BTreeMap<u64, IpAddr>,
     /// Counts changes of what could be hosted, and the set that was counted last.
     availability: u64,
@@ -87,18 +108,10 @@ pub(super) struct LocalIps {
 
 impl LocalIps {
     pub(super) fn new(public: &[PublicAddress]) -> Self {
-        let entry = |p: &PublicAddress| Entry {
-            public: p.clone(),
-            owner: None,
-            seen: Seen::Unsure,
-            put_on: None,
-            touched: Mono(0),
-            repairs: VecDeque::new(),
-            op: None,
-        };
         Self {
-            map: public.iter().map(|p| (p.addr, entry(p))).collect(),
+            map: public.iter().map(|p| (p.addr, Entry::new(p.clone()))).collect(),
             kernel: Arc::default(),
+            forced: Forced::default(),
             ops: BTreeMap::new(),
             availability: 0,
             hostable: Vec::new(),
@@ -180,6 +193,12 @@ fn best_iface<'a>(
 impl Node {
     /// Why this node could not host the address now.
     pub(super) fn unavailable(&self, entry: &Entry) -> Option<Unavailable> {
+        if entry.leaving {
+            return Some(Unavailable::Removed);
+        }
+        if self.life.stopping() {
+            return Some(Unavailable::Flags(self.flags | NodeFlags::STOPPED));
+        }
         if self.runstate != RunState::Running {
             return Some(Unavailable::RunState(self.runstate));
         }
@@ -312,6 +331,9 @@ impl Node {
     ) {
         let timeout = self.tunables.event_script_timeout();
         let iface = self.ips.map.get(&addr).and_then(|e| self.ips.active_iface(e)).map(str::to_owned);
+        let places = self.ips.kernel.places(addr);
+        // The mask that it has there, which may be of a former configuration.
+        let prefix = places.iter().find(|p| Some(&p.iface) == iface.as_ref()).map(|p| p.prefix);
         let Some(entry) = self.ips.map.get_mut(&addr) else {
             answer(waiter, addr, Ok(()), cx);
             return;
@@ -334,7 +356,8 @@ impl Node {
             return;
         };
         cx.actions.push(Action::StopAnnounce { addr });
-        let id = cx.run_event(Event::ReleaseIp { iface, addr, prefix: entry.public.prefix }, timeout);
+        let prefix = prefix.unwrap_or(entry.public.prefix);
+        let id = cx.run_event(Event::ReleaseIp { iface, addr, prefix }, timeout);
         entry.seen = Seen::Unsure;
         entry.op =
             Some(Op { id, work: Work::Release, confirming: None, waiters: waiter.into_iter().collect() });
@@ -368,12 +391,16 @@ impl Node {
         }
         cx.journal(Kind::Address, None, format!("dropping {} public address(es): {why}", mine.len()));
         for addr in mine {
-            if let Some(entry) = self.ips.map.get_mut(&addr).filter(|e| e.busy()) {
-                // It is let go when the operation ends.
-                entry.owner = None;
-            } else {
-                self.release_ip(addr, None, None, cx);
-            }
+            self.let_go(addr, cx);
+        }
+    }
+
+    /// An address is let go without a recmaster's order, at once or when what is being done to it has ended.
+    pub(super) fn let_go(&mut self, addr: IpAddr, cx: &mut Cx) {
+        if let Some(entry) = self.ips.map.get_mut(&addr).filter(|e| e.busy()) {
+            entry.owner = None;
+        } else {
+            self.release_ip(addr, None, None, cx);
         }
     }
 
@@ -427,6 +454,7 @@ impl Node {
             let owner = self.ips.map.get(&addr).and_then(|e| e.owner);
             self.release_ip(addr, owner, None, cx);
         }
+        self.renew_mask(addr, cx);
         true
     }
 
@@ -450,6 +478,9 @@ impl Node {
             } else {
                 Err(format!("{addr} is still on {} after releaseip", kernel.places(*addr)[0].iface))
             };
+            if gone {
+                entry.remask &= entry.owner == Some(self.cfg.me);
+            }
             done.push((*addr, op.waiters, result));
         }
         for (addr, waiters, result) in done {
@@ -458,7 +489,11 @@ impl Node {
                 Err(e) => cx.log(Level::Error, e.clone()),
             }
             waiters.into_iter().for_each(|w| answer(Some(w), addr, result.clone(), cx));
+            if result.is_ok() && self.ips.map.get_mut(&addr).is_some_and(|e| std::mem::take(&mut e.remask)) {
+                self.take_ip(addr, Why::Run, None, cx);
+            }
         }
+        self.forget_gone(cx);
     }
 }
 

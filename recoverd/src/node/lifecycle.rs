@@ -39,6 +39,8 @@ pub(super) struct Life {
     leaving: Option<Leaving>,
     /// `ctdb shutdown` commands to answer.
     commands: Vec<u64>,
+    /// `ctdb stop` of the recmaster: until then it may hand its addresses over, before somebody else must become recmaster.
+    stopping: Option<Mono>,
 }
 
 impl Life {
@@ -47,7 +49,12 @@ impl Life {
             Some(Leaving::HandingOver(t) | Leaving::Releasing(t) | Leaving::Lingering(t)) => Some(t),
             _ => None,
         };
-        [self.retry_startup, leaving].into_iter().flatten().min()
+        [self.retry_startup, leaving, self.stopping].into_iter().flatten().min()
+    }
+
+    /// The node hands its addresses over to be stopped then.
+    pub(super) fn stopping(&self) -> bool {
+        self.stopping.is_some()
     }
 }
 
@@ -130,6 +137,9 @@ impl Node {
             self.life.retry_startup = None;
             self.life.op = Some(cx.run_event(Event::Startup, self.tunables.event_script_timeout()));
         }
+        if self.life.stopping.is_some_and(|at| at <= cx.now) {
+            self.now_stopped(cx);
+        }
         match self.life.leaving {
             Some(Leaving::HandingOver(until)) if until <= cx.now => {
                 cx.log(
@@ -144,6 +154,45 @@ impl Node {
             }
             Some(Leaving::Lingering(until)) if until <= cx.now => self.last_event(cx),
             _ => {}
+        }
+    }
+
+    /// `ctdb stop`. A recmaster hands its addresses over while it can; in CTDB nobody serves them until there is another one (bug 16082).
+    pub(super) fn begin_stop(&mut self, id: u64, cx: &mut Cx) {
+        if self.life.stopping() {
+            return self.stop_now(id, cx);
+        }
+        let me = self.cfg.me;
+        let owns = self.ips.map.values().any(|e| e.owner == Some(me));
+        let can = self.leader.leading() && self.accounted() && !self.cfg.failover_disabled;
+        // A stopped node does not lead.
+        if !owns || !can || self.runstate != RunState::Running {
+            return self.switch(id, NodeFlags::STOPPED, true, cx);
+        }
+        self.operator("stop".to_owned(), cx);
+        self.life.stopping = Some(cx.now + self.cfg.shutdown_timeout);
+        self.availability_changed();
+        let cause = format!("operator: stop on node {me}");
+        self.request_run(RunRequest { cause, ..RunRequest::default() }, Waiter::Stop(id), cx);
+    }
+
+    /// The addresses are handed over, or were not in time.
+    pub(super) fn stop_now(&mut self, id: u64, cx: &mut Cx) {
+        self.now_stopped(cx);
+        cx.actions.push(Action::Reply { id, reply: Reply::Ok });
+    }
+
+    /// `ctdb continue` before the stop is done.
+    pub(super) fn stay(&mut self, id: u64, cx: &mut Cx) {
+        self.operator("continue".to_owned(), cx);
+        self.life.stopping = None;
+        self.availability_changed();
+        self.reallocate(id, "continue", cx);
+    }
+
+    fn now_stopped(&mut self, cx: &mut Cx) {
+        if self.life.stopping.take().is_some() {
+            self.change_flags(NodeFlags::STOPPED, true, "operator: stop", cx);
         }
     }
 

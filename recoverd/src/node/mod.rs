@@ -5,6 +5,7 @@
 //! requests (`requests`) and, on the recmaster, the runs (`runs`). It does no IO and knows no clock; the driver feeds
 //! everything that happens and performs every action in order.
 
+mod addresses;
 mod commands;
 mod controls;
 mod cx;
@@ -12,7 +13,9 @@ mod health;
 mod ips;
 mod leader;
 mod lifecycle;
+mod links;
 mod membership;
+mod nodes;
 mod peers;
 mod questions;
 mod requests;
@@ -38,6 +41,13 @@ pub struct NodeConfig {
     pub addr: IpAddr,
     /// A placeholder line.
     pub deleted: bool,
+}
+
+impl NodeConfig {
+    /// A number that no line of the file has.
+    fn absent() -> Self {
+        Self { addr: IpAddr::from([0, 0, 0, 0]), deleted: true }
+    }
 }
 
 /// Everything a node must know before its first input.
@@ -134,10 +144,15 @@ impl Node {
     pub fn handle(&mut self, input: Input, now: Mono) -> Vec<Action> {
         let mut cx = Cx::new(now, self.cfg.me, self.next_id);
         self.dispatch(input, &mut cx);
-        self.due(&mut cx);
-        while let Some(msg) = cx.pop_loopback() {
-            self.on_peer_msg(self.cfg.me, msg, &mut cx);
+        loop {
+            // What this node asks of itself comes first: a change and the request that goes with it make one run.
+            while let Some(msg) = cx.pop_loopback() {
+                self.on_peer_msg(self.cfg.me, msg, &mut cx);
+            }
             self.due(&mut cx);
+            if !cx.talks_to_itself() {
+                break;
+            }
         }
         self.next_id = cx.next_id;
         self.handled = now;
@@ -163,6 +178,7 @@ impl Node {
             Input::EventCancelled { op } => self.health.cancelled(op, cx.now),
             Input::Lock(lock) => self.on_lock(lock, cx),
             Input::Lease(view) => self.on_lease(view, cx),
+            Input::Nodes(nodes) => self.on_nodes(nodes, cx),
             Input::Command { id, command } => self.on_command(id, command, cx),
             Input::Terminate => self.begin_shutdown(None, cx),
         }

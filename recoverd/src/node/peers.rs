@@ -60,6 +60,17 @@ impl Peers {
         Self { map }
     }
 
+    /// The nodes file has changed: new peers, and numbers that are none any more.
+    pub(super) fn replace(&mut self, nodes: &[NodeConfig], me: Pnn) {
+        let mut known = std::mem::take(&mut self.map);
+        *self = Self::new(nodes, me);
+        for (pnn, peer) in &mut self.map {
+            if let Some(old) = known.remove(pnn) {
+                *peer = old;
+            }
+        }
+    }
+
     pub(super) fn get(&self, pnn: Pnn) -> Option<&Peer> {
         self.map.get(&pnn)
     }
@@ -179,7 +190,10 @@ impl Node {
     /// Tells everybody, ourselves included, how this node is.
     pub(super) fn announce_state(&mut self, cx: &mut Cx) {
         self.announced = cx.now;
-        let to: Vec<Pnn> = self.peers.connected().map(|(pnn, _)| pnn).collect();
+        // The recmaster hears it with the request, if one comes right behind.
+        let told_otherwise = self.leader.pnn().filter(|_| self.requests.coming);
+        let to: Vec<Pnn> =
+            self.peers.connected().map(|(pnn, _)| pnn).filter(|p| Some(*p) != told_otherwise).collect();
         if to.is_empty() {
             return;
         }

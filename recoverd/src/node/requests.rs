@@ -15,6 +15,8 @@ use std::collections::BTreeMap;
 pub(super) enum Waiter {
     /// An operator's command.
     Command(u64),
+    /// `ctdb stop` of the recmaster: it stops when its addresses are handed over.
+    Stop(u64),
     /// The local address check.
     Verify,
     /// This node is shutting down.
@@ -31,6 +33,8 @@ struct Outstanding {
 #[derive(Debug, Default)]
 pub(super) struct Requests {
     map: BTreeMap<u64, Outstanding>,
+    /// A request comes right behind the change that is being made: it tells the recmaster of both, so that one run serves them.
+    pub(super) coming: bool,
 }
 
 impl Requests {
@@ -44,8 +48,10 @@ impl Node {
     /// Asks the recmaster for a run; the waiter hears when it has ended.
     pub(super) fn request_run(&mut self, request: RunRequest, waiter: Waiter, cx: &mut Cx) {
         let req = cx.id();
+        let coming = std::mem::take(&mut self.requests.coming);
         if let Some(leader) = self.leader.pnn() {
-            cx.send(leader, PeerMsg::RunRequest { req, request: request.clone() });
+            let state = (coming && leader != self.cfg.me).then(|| self.own_state(cx.now));
+            cx.send(leader, PeerMsg::RunRequest { req, request: RunRequest { state, ..request.clone() } });
         }
         self.requests.map.insert(req, Outstanding { request, waiter });
     }
@@ -72,6 +78,7 @@ impl Node {
                 };
                 cx.actions.push(Action::Reply { id, reply });
             }
+            Waiter::Stop(id) => self.stop_now(id, cx),
             Waiter::Verify => {}
             Waiter::Shutdown => self.handed_over(cx),
         }

@@ -81,7 +81,10 @@ impl Runs {
 
 impl Node {
     /// A request of a node, which waits for the answer.
-    pub(super) fn on_run_request(&mut self, from: Pnn, req: u64, request: RunRequest) {
+    pub(super) fn on_run_request(&mut self, from: Pnn, req: u64, request: RunRequest, cx: &mut Cx) {
+        if let Some(state) = request.state {
+            self.on_state(from, state, cx);
+        }
         if !self.leader.leading() {
             // It will ask the new recmaster as soon as it knows it.
             return;

@@ -59,6 +59,18 @@ impl Node {
         culprit: Option<&str>,
         cx: &mut Cx,
     ) {
+        let state = self.ips.forced.apply(state);
+        self.kernel_is(state, asked_at, culprit, cx);
+    }
+
+    /// What is known of the kernel now.
+    pub(super) fn kernel_is(
+        &mut self,
+        state: Arc<KernelState>,
+        asked_at: Option<Mono>,
+        culprit: Option<&str>,
+        cx: &mut Cx,
+    ) {
         let old = std::mem::replace(&mut self.ips.kernel, state);
         self.confirm_releases(asked_at, cx);
         self.links_changed(&old, cx);

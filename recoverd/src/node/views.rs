@@ -1,8 +1,10 @@
 //! What the node tells about itself to the command line. Reads, decides nothing.
 
 use super::Node;
-use crate::model::{Mono, NodeFlags, Pnn, RunState};
+use crate::model::{Mono, NodeFlags, Pnn, RunState, Tunables};
 use crate::view::{IfaceRow, IpRow, NodeRow, StatusView};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 impl Node {
     /// `ctdb status`.
@@ -61,6 +63,33 @@ impl Node {
     #[must_use]
     pub fn last_run(&self) -> Option<(Mono, Mono)> {
         self.controls.last_run
+    }
+
+    /// The tunables in force.
+    #[must_use]
+    pub fn tunables(&self) -> &Tunables {
+        &self.tunables
+    }
+
+    /// Whether this is a public address of this node's configuration.
+    #[must_use]
+    pub fn is_public(&self, addr: IpAddr) -> bool {
+        self.ips.map.contains_key(&addr.to_canonical())
+    }
+
+    /// Whether this node is the owner of the address in its own record.
+    #[must_use]
+    pub fn serves(&self, addr: IpAddr) -> bool {
+        self.ips.map.get(&addr.to_canonical()).is_some_and(|e| e.owner == Some(self.cfg.me))
+    }
+
+    /// Public addresses that are neither ours nor on any interface: nothing here can answer for them, or will.
+    #[must_use]
+    pub fn absent_ips(&self) -> BTreeSet<IpAddr> {
+        let gone = |e: &&super::ips::Entry| {
+            e.owner != Some(self.cfg.me) && !e.busy() && self.ips.kernel.places(e.public.addr).is_empty()
+        };
+        self.ips.map.values().filter(gone).map(|e| e.public.addr).collect()
     }
 
     /// The recmaster, as far as this node knows; itself if it leads.

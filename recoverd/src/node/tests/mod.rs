@@ -3,6 +3,7 @@
 //! `orders` has what they found, on one machine (`bench`); `leases` has the machine on top of the lease layer.
 
 mod bench;
+mod changes;
 mod cluster;
 mod faults;
 mod histories;

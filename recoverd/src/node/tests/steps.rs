@@ -167,7 +167,7 @@ impl Cluster {
                 self.note(|| format!("node {n} exits with {code}: {why}"));
                 self.gone(n);
             }
-            Action::Announce { .. } | Action::StopAnnounce { .. } => {}
+            Action::Announce { .. } | Action::StopAnnounce { .. } | Action::PublicAddresses { .. } => {}
         }
     }
 }

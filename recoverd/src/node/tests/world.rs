@@ -184,7 +184,7 @@ impl World {
         }
     }
 
-    fn push(&mut self, to: u32, delay: Duration, input: Input) {
+    pub(super) fn push(&mut self, to: u32, delay: Duration, input: Input) {
         if self.hosts[to as usize].node.is_some() {
             self.seq += 1;
             let session = self.hosts[to as usize].session;
@@ -283,6 +283,7 @@ impl World {
             }
             Action::Announce { .. }
             | Action::StopAnnounce { .. }
+            | Action::PublicAddresses { .. }
             | Action::Persist(_)
             | Action::DropPeer { .. }
             | Action::Log { .. } => {}
