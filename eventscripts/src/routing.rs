@@ -132,6 +132,23 @@ pub trait Routing: Send + Sync {
     /// Writes a file below `/proc/sys/net`, unless it says that already.
     fn set_switch(&self, file: &str, value: &str) -> Result<(), NetIfError>;
 
+    /// Puts an address on an interface until it is taken off, whatever becomes of the daemon, and says whether it was not there yet:
+    /// unlike a public address, one of the gateway may outlive us, and is nobody's in particular.
+    fn add_fixed_address<'a>(
+        &'a self,
+        iface: &'a str,
+        addr: IpAddr,
+        prefix: u8,
+    ) -> BoxFuture<'a, Result<bool, NetIfError>>;
+
+    /// Takes such an address off and says whether it was there.
+    fn del_fixed_address<'a>(
+        &'a self,
+        iface: &'a str,
+        addr: IpAddr,
+        prefix: u8,
+    ) -> BoxFuture<'a, Result<bool, NetIfError>>;
+
     /// Makes the packet filter of a NAT gateway what is asked, or removes it.
     fn masquerade<'a>(&'a self, wanted: Option<&'a Masquerade>) -> BoxFuture<'a, Result<(), NetIfError>>;
 }

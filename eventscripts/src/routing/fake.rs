@@ -11,6 +11,8 @@ pub(crate) struct FakeRouting {
     pub(crate) rules: Mutex<BTreeSet<Rule>>,
     pub(crate) switches: Mutex<BTreeMap<String, String>>,
     pub(crate) masquerade: Mutex<Option<Masquerade>>,
+    /// `ADDR/PREFIX IFACE` of the fixed ones.
+    pub(crate) addresses: Mutex<BTreeSet<String>>,
     /// Routes through these are refused: nobody knows where they are.
     pub(crate) unreachable: Mutex<BTreeSet<IpAddr>>,
 }
@@ -64,6 +66,26 @@ impl Routing for FakeRouting {
     fn set_switch(&self, file: &str, value: &str) -> Result<(), NetIfError> {
         self.switches.lock().unwrap().insert(file.to_owned(), value.to_owned());
         Ok(())
+    }
+
+    fn add_fixed_address<'a>(
+        &'a self,
+        iface: &'a str,
+        addr: IpAddr,
+        prefix: u8,
+    ) -> BoxFuture<'a, Result<bool, NetIfError>> {
+        let new = self.addresses.lock().unwrap().insert(format!("{addr}/{prefix} {iface}"));
+        Box::pin(async move { Ok(new) })
+    }
+
+    fn del_fixed_address<'a>(
+        &'a self,
+        iface: &'a str,
+        addr: IpAddr,
+        prefix: u8,
+    ) -> BoxFuture<'a, Result<bool, NetIfError>> {
+        let gone = self.addresses.lock().unwrap().remove(&format!("{addr}/{prefix} {iface}"));
+        Box::pin(async move { Ok(gone) })
     }
 
     fn masquerade<'a>(&'a self, wanted: Option<&'a Masquerade>) -> BoxFuture<'a, Result<(), NetIfError>> {
