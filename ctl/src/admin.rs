@@ -1,8 +1,8 @@
 //! Commands that change something and are silent when it is done: `disable`, `enable`, `stop`, `continue`, `ban`, `unban`, `moveip`,
-//! `ipreallocate`, `shutdown`.
+//! `ipreallocate`, `setifacelink`, `gratarp`, `setleaderrole`, `shutdown`.
 
 use crate::ask::{Asker, Patience, unexpected};
-use crate::ip::parse_ip;
+use crate::ip::{iface_rows, parse_ip};
 use crate::out::{Failure, Outcome, Output};
 use recoverd::command::{Command, Reply};
 use recoverd::model::Pnn;
@@ -21,10 +21,13 @@ fn outcome(reply: Reply) -> Outcome {
     }
 }
 
+/// CTDB's exit status for a value that cannot be.
+const EINVAL: u8 = 22;
+
 /// `ctdb ban`.
 pub(crate) async fn ban(asker: &mut Asker, seconds: u32) -> Outcome {
     if seconds == 0 {
-        return Err(Failure::new("Ban time cannot be zero"));
+        return Err(Failure { message: "Ban time cannot be zero".to_owned(), code: EINVAL });
     }
     change(asker, Command::Ban { seconds }).await
 }
@@ -36,6 +39,28 @@ pub(crate) async fn moveip(asker: &mut Asker, ip: &str, pnn: u32) -> Outcome {
         return Err(Failure::new(format!("Node {to} does not exist")));
     }
     change(asker, Command::MoveIp { addr, to }).await
+}
+
+/// `ctdb setifacelink`.
+pub(crate) async fn setifacelink(asker: &mut Asker, iface: &str, up: bool) -> Outcome {
+    let known = iface_rows(asker).await?.iter().any(|r| r.name == iface);
+    if !known {
+        let pnn = asker.pnn().await?;
+        return Err(Failure::new(format!("Interface {iface} not configured on node {pnn}")));
+    }
+    change(asker, Command::SetIfaceLink { iface: iface.to_owned(), up }).await
+}
+
+/// `ctdb gratarp`.
+pub(crate) async fn gratarp(asker: &mut Asker, ip: &str, iface: &str) -> Outcome {
+    let addr = parse_ip(ip)?;
+    change(asker, Command::GratArp { addr, iface: iface.to_owned() }).await
+}
+
+/// `ctdb setlmasterrole`: nothing to do.
+pub(crate) fn setlmasterrole() -> Output {
+    let note = "setlmasterrole has no effect: ctdb-ip has no database, and no node is a location master";
+    Output { notes: vec![note.to_owned()], ..Output::default() }
 }
 
 #[cfg(test)]

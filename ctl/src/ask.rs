@@ -4,7 +4,7 @@ use crate::cli::{Level, Options};
 use crate::out::{Failure, complain};
 use proto::client::{CallError, LocalClient};
 use recoverd::command::{AnyCommand, AnyReply, Command, DaemonCommand, DaemonReply, Reply};
-use recoverd::model::{NodeFlags, Pnn};
+use recoverd::model::Pnn;
 use recoverd::view::StatusView;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -28,6 +28,7 @@ pub(crate) enum Patience {
 }
 
 /// A connection with an addressee.
+#[derive(Clone)]
 pub(crate) struct Asker {
     client: LocalClient,
     /// The node that answers; `None`: the daemon of this host.
@@ -38,22 +39,21 @@ pub(crate) struct Asker {
 }
 
 impl Asker {
-    /// Connects, and makes sure that the node of `-n` can answer.
+    /// Connects; the daemon of this host is the addressee.
     pub(crate) async fn connect(options: &Options) -> Result<Self, Failure> {
         let client = LocalClient::connect(socket_path()).await.map_err(connect_failure)?;
-        let mut asker = Self {
+        Ok(Self {
             client,
             node: None,
             timelimit: Duration::from_secs(options.timelimit.max(1).into()),
             maxruntime: Duration::from_secs(options.maxruntime.max(1).into()),
             trace: options.debug == Level::Debug,
-        };
-        if let Some(pnn) = options.node.map(Pnn) {
-            let status = asker.status().await?;
-            check_node(&status, pnn).map_err(Failure::new)?;
-            asker.node = Some(pnn).filter(|p| *p != status.this_node);
-        }
-        Ok(asker)
+        })
+    }
+
+    /// The same connection with another addressee; `this_node` is the daemon of this host.
+    pub(crate) fn at(&self, pnn: Pnn, this_node: Pnn) -> Self {
+        Self { node: Some(pnn).filter(|p| *p != this_node), ..self.clone() }
     }
 
     async fn call(
@@ -151,17 +151,6 @@ pub(crate) fn unexpected(what: &str, reply: &impl std::fmt::Debug) -> Failure {
     ))
 }
 
-/// Whether a node can be asked, in CTDB's words.
-fn check_node(status: &StatusView, pnn: Pnn) -> Result<(), String> {
-    let Some(node) = status.nodes.iter().find(|n| n.pnn == pnn) else {
-        return Err(format!("Node {pnn} does not exist"));
-    };
-    if node.flags.intersects(NodeFlags::DELETED | NodeFlags::DISCONNECTED) {
-        return Err(format!("Node {pnn} has status {}", node.flags));
-    }
-    Ok(())
-}
-
 fn connect_failure(error: CallError) -> Failure {
     let CallError::Connect { path, source } = &error else { return Failure::new(error.to_string()) };
     Failure::new(connect_message(path, source))
@@ -197,18 +186,7 @@ fn call_failure(what: &str, to: Option<Pnn>, error: &CallError) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::tests::three_nodes;
     use std::io;
-
-    #[test]
-    fn only_nodes_that_can_answer_are_asked() {
-        let mut status = three_nodes();
-        assert_eq!(check_node(&status, Pnn(1)), Ok(()));
-        assert_eq!(check_node(&status, Pnn(2)), Err("Node 2 has status DISCONNECTED|INACTIVE".into()));
-        assert_eq!(check_node(&status, Pnn(9)), Err("Node 9 does not exist".into()));
-        status.nodes[1].flags = NodeFlags::STOPPED;
-        assert_eq!(check_node(&status, Pnn(1)), Ok(()));
-    }
 
     #[test]
     fn no_daemon_names_socket_cause_and_next_step() {

@@ -1,7 +1,19 @@
 //! The grammar of the command line: CTDB's options and commands, old names as silent aliases.
 
-use crate::out::{Failure, Style};
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+mod options;
+
+pub(crate) use options::{Level, Options};
+
+use clap::{Args, Command, CommandFactory, Parser, Subcommand, ValueEnum};
+
+/// The grammar as clap's value, for man pages and completions.
+#[must_use]
+pub fn command() -> Command {
+    Cli::command()
+}
+
+/// The first line of help, and all of `--usage`.
+pub(crate) const USAGE: &str = "ctdb [OPTIONS] COMMAND [ARGS]";
 
 /// Ask and steer a node of a ctdb-ip cluster: the daemon of this host, or with -n, through it, another node.
 #[derive(Debug, Parser)]
@@ -11,7 +23,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
     disable_help_flag = true,
     disable_version_flag = true,
     allow_external_subcommands = true,
-    override_usage = "ctdb [OPTIONS] COMMAND [ARGS]",
+    override_usage = USAGE,
     after_help = "Start with:  ctdb status   ctdb ip -v   ctdb timeline   ctdb plan\n\
         Environment: CTDB_SOCKET (the daemon's socket, default /run/ctdb/ctdbd.socket), CTDB_TIMEOUT (as -T),\n\
         CTDB_BASE (configuration, default /etc/ctdb)."
@@ -23,104 +35,8 @@ pub(crate) struct Cli {
     pub(crate) command: Option<Cmd>,
 }
 
-/// Options that all commands have.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Options of every command")]
-pub(crate) struct Options {
-    /// Ask this node instead of the one that runs here.
-    #[arg(short = 'n', long, value_name = "PNN", global = true)]
-    pub(crate) node: Option<u32>,
-    /// Machine readable: columns between '|' (or the separator of -x).
-    #[arg(short = 'Y', long = "machinereadable", global = true)]
-    machine_readable: bool,
-    /// Machine parsable: the same as -Y -x '|'.
-    #[arg(short = 'X', long = "machineparsable", global = true)]
-    machine_parsable: bool,
-    /// Separator between columns, one character; implies -Y.
-    #[arg(short = 'x', long, value_name = "CHAR", global = true)]
-    separator: Option<String>,
-    /// Print JSON.
-    #[arg(short, long, global = true)]
-    json: bool,
-    /// Print more.
-    #[arg(short, long, global = true)]
-    pub(crate) verbose: bool,
-    /// Longest wait for one answer, in seconds. Commands that wait for a takeover run have the time of -T.
-    #[arg(short = 't', long, value_name = "SEC", default_value_t = 10, global = true)]
-    pub(crate) timelimit: u32,
-    /// Longest time for the whole command, in seconds.
-    #[arg(short = 'T', long, value_name = "SEC", default_value_t = MAX_RUNTIME, value_parser = seconds, env = "CTDB_TIMEOUT", global = true)]
-    pub(crate) maxruntime: u32,
-    /// What to tell on stderr; DEBUG names every question to the daemon.
-    #[arg(short, long, value_name = "LEVEL", default_value = "ERROR", ignore_case = true, global = true)]
-    pub(crate) debug: Level,
-    /// Print help (on a command: ctdb help COMMAND).
-    #[arg(short = '?', short_alias = 'h', long, action = ArgAction::HelpShort, global = true)]
-    help: Option<bool>,
-    /// Print the version of this program.
-    #[arg(short = 'V', long, action = ArgAction::Version)]
-    version: Option<bool>,
-}
-
-/// Seconds for a whole command when nothing is said.
-const MAX_RUNTIME: u32 = 120;
-
-/// Seconds; an empty text, such as `CTDB_TIMEOUT=` in a script, says nothing.
-fn seconds(text: &str) -> Result<u32, String> {
-    if text.is_empty() {
-        return Ok(MAX_RUNTIME);
-    }
-    text.parse().map_err(|_| "write whole seconds".to_owned())
-}
-
-/// CTDB's log levels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-#[value(rename_all = "UPPER")]
-pub(crate) enum Level {
-    Error,
-    Warning,
-    Notice,
-    Info,
-    Debug,
-}
-
-impl Level {
-    /// CTDB's word.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Error => "ERROR",
-            Self::Warning => "WARNING",
-            Self::Notice => "NOTICE",
-            Self::Info => "INFO",
-            Self::Debug => "DEBUG",
-        }
-    }
-}
-
-impl Options {
-    /// The style that the options ask for.
-    pub(crate) fn style(&self) -> Result<Style, Failure> {
-        let table = self.machine_readable || self.machine_parsable || self.separator.is_some();
-        if self.json && table {
-            return Err(Failure::new("--json and -Y options are mutually exclusive"));
-        }
-        let sep = self.separator.as_deref().filter(|_| !self.machine_parsable).unwrap_or("|");
-        let mut chars = sep.chars();
-        let (Some(sep), None) = (chars.next(), chars.next()) else {
-            return Err(Failure::new(format!("Invalid separator '{sep}' - must be a single character")));
-        };
-        Ok(if self.json {
-            Style::Json
-        } else if table {
-            Style::Table(sep)
-        } else {
-            Style::Plain
-        })
-    }
-}
-
 /// The commands.
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub(crate) enum Cmd {
     /// Nodes and their states, generation, recovery mode, leader.
     Status,
@@ -194,9 +110,25 @@ pub(crate) enum Cmd {
         /// The node that shall have it.
         pnn: u32,
     },
+    /// Treat an interface as having link or not, until its link changes.
+    Setifacelink {
+        /// An interface of a public address.
+        iface: String,
+        /// With link or without.
+        link: Link,
+    },
+    /// Announce an address once: gratuitous ARP, or an unsolicited neighbour advertisement.
+    Gratarp {
+        /// The address.
+        ip: String,
+        /// The interface.
+        iface: String,
+    },
     /// Let the leader run a takeover now and wait for its end.
     #[command(alias = "sync")]
     Ipreallocate,
+    /// Let the leader run a takeover now: CTDB's recovery, of which ctdb-ip has the part that is about addresses.
+    Recover,
     /// Events and their scripts.
     #[command(subcommand)]
     Event(EventCmd),
@@ -239,16 +171,128 @@ pub(crate) enum Cmd {
     },
     /// Until when this node may serve, what extended that last, and the kernel gate.
     Lease,
+    /// The files of the configuration; needs no daemon.
+    #[command(subcommand)]
+    Config(ConfigCmd),
+    /// Clients that are connected to a public address, as far as the node knows.
+    Gettickles {
+        /// The address.
+        ip: String,
+        /// Only this port of it.
+        port: Option<u16>,
+    },
+    /// Send a tickle ACK to a client, so that its stack looks whether the connection still stands; needs no daemon.
+    Tickle {
+        /// The client's end and the server's, SRC:PORT DST:PORT; none: pairs on standard input.
+        #[arg(num_args = 0..=2)]
+        ends: Vec<String>,
+    },
+    /// Tell the node of a client's connection.
+    Addtickle {
+        /// The client's end and the server's, SRC:PORT DST:PORT; none: pairs on standard input.
+        #[arg(num_args = 0..=2)]
+        ends: Vec<String>,
+    },
+    /// Take `addtickle` back.
+    Deltickle {
+        /// The client's end and the server's, SRC:PORT DST:PORT; none: pairs on standard input.
+        #[arg(num_args = 0..=2)]
+        ends: Vec<String>,
+    },
     /// The cluster lock: path or helper; nothing when there is none.
     Getreclock,
     /// What the node may become.
     Getcapabilities,
+    /// May this node be the leader (recmaster), until it restarts.
+    #[command(alias = "setrecmasterrole")]
+    Setleaderrole {
+        /// It may or may not.
+        role: Switch,
+    },
+    /// Accepted for scripts, without effect: there is no database, and nobody is a location master.
+    Setlmasterrole {
+        /// No matter.
+        role: Switch,
+    },
+    /// Is a TCP port of this host free: exit status 0, or the system's error (98 when it is in use); needs no daemon.
+    Checktcpport {
+        /// The port.
+        port: u16,
+    },
+    /// What the daemon has counted since its start or the last reset.
+    Statistics,
+    /// Count from zero again.
+    Statisticsreset,
+    /// What the daemon has counted in each of the last intervals of StatHistoryInterval, newest first.
+    Stats {
+        /// How many intervals; all that are kept when nothing is said.
+        #[arg(default_value_t = u32::MAX, hide_default_value = true)]
+        count: u32,
+    },
+    /// The NAT gateway group of natgw_nodes.
+    Natgw {
+        /// What of it.
+        #[command(subcommand)]
+        what: GroupCmd,
+    },
+    #[command(hide = true)]
+    Natgwlist,
+    /// The LVS group of lvs_nodes.
+    Lvs {
+        /// What of it; the usable nodes when nothing is said.
+        #[command(subcommand)]
+        what: Option<LvsCmd>,
+    },
+    #[command(hide = true)]
+    Lvsmaster,
     #[command(external_subcommand)]
     Other(Vec<String>),
 }
 
+/// The link of an interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Link {
+    /// It has link.
+    Up,
+    /// It has none.
+    Down,
+}
+
+/// A role is given or taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Switch {
+    /// The node may.
+    On,
+    /// The node may not.
+    Off,
+}
+
+/// `ctdb natgw …`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub(crate) enum GroupCmd {
+    /// The node that is the gateway; exit status 2 when there is none.
+    #[command(alias = "master")]
+    Leader,
+    /// The nodes of the group.
+    List,
+    /// Their states.
+    Status,
+}
+
+/// `ctdb lvs …`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub(crate) enum LvsCmd {
+    /// The node that directs; exit status 255 when there is none.
+    #[command(alias = "master")]
+    Leader,
+    /// The nodes that can be used.
+    List,
+    /// The states of all nodes of the group.
+    Status,
+}
+
 /// `ctdb event …`.
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub(crate) enum EventCmd {
     /// The last run of an event; the exit status is its result.
     Status {
@@ -275,7 +319,7 @@ pub(crate) enum EventCmd {
 }
 
 /// `ctdb event script …`.
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub(crate) enum ScriptCmd {
     /// All scripts; those with a star run.
     List {
@@ -298,8 +342,18 @@ pub(crate) enum ScriptCmd {
     },
 }
 
+/// What to do with the configuration.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum ConfigCmd {
+    /// Find everything that is wrong in all files; exit status 1 when there is an error.
+    Check {
+        /// The directory [default: $CTDB_BASE or /etc/ctdb].
+        dir: Option<std::path::PathBuf>,
+    },
+}
+
 /// The questions of `ctdb plan`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct PlanArgs {
     /// If these nodes were gone.
     #[arg(long, value_name = "PNN", value_delimiter = ',')]
@@ -321,39 +375,26 @@ pub(crate) struct PlanArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
-
-    fn style(args: &[&str]) -> Result<Style, String> {
-        let args = ["ctdb"].iter().chain(args);
-        Cli::try_parse_from(args).unwrap().options.style().map_err(|f| f.message)
-    }
 
     #[test]
     fn the_grammar_is_sound() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn options_choose_the_style_before_and_after_the_command() {
-        assert_eq!(style(&["ip"]), Ok(Style::Plain));
-        assert_eq!(style(&["-X", "ip"]), Ok(Style::Table('|')));
-        assert_eq!(style(&["ip", "-Y"]), Ok(Style::Table('|')));
-        assert_eq!(style(&["ip", "-x", ":"]), Ok(Style::Table(':')));
-        assert_eq!(style(&["-Y", "-x", ",", "ip"]), Ok(Style::Table(',')));
-        assert_eq!(style(&["-X", "-x", ",", "ip"]), Ok(Style::Table('|')));
-        assert_eq!(style(&["ip", "--json"]), Ok(Style::Json));
-        assert_eq!(style(&["-j", "-Y", "ip"]), Err("--json and -Y options are mutually exclusive".into()));
-        assert_eq!(
-            style(&["-x", "::", "ip"]),
-            Err("Invalid separator '::' - must be a single character".into())
-        );
+        command().debug_assert();
     }
 
     #[test]
     fn old_names_are_aliases() {
-        let parse = |word| Cli::try_parse_from(["ctdb", word]).unwrap().command.unwrap();
-        assert!(matches!(parse("recmaster"), Cmd::Leader));
-        assert!(matches!(parse("sync"), Cmd::Ipreallocate));
-        assert!(matches!(parse("scriptstatus"), Cmd::Scriptstatus { event } if event == "monitor"));
+        let parse = |line: &str| Cli::try_parse_from(line.split(' ')).unwrap().command.unwrap();
+        assert!(matches!(parse("ctdb recmaster"), Cmd::Leader));
+        assert!(matches!(parse("ctdb sync"), Cmd::Ipreallocate));
+        assert!(matches!(parse("ctdb scriptstatus"), Cmd::Scriptstatus { event } if event == "monitor"));
+        assert!(matches!(
+            parse("ctdb setrecmasterrole on"),
+            Cmd::Setleaderrole { role } if role == Switch::On
+        ));
+        assert!(matches!(parse("ctdb natgw master"), Cmd::Natgw { what: GroupCmd::Leader }));
+        assert!(matches!(parse("ctdb natgwlist"), Cmd::Natgwlist));
+        assert!(matches!(parse("ctdb lvs"), Cmd::Lvs { what: None }));
+        assert!(matches!(parse("ctdb lvs master"), Cmd::Lvs { what: Some(LvsCmd::Leader) }));
+        assert!(matches!(parse("ctdb lvsmaster"), Cmd::Lvsmaster));
     }
 }

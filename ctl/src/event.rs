@@ -2,7 +2,7 @@
 
 use crate::ask::{Asker, Patience, unexpected};
 use crate::clock::ctime;
-use crate::out::{Failure, Outcome, Output, Style, json_text, row};
+use crate::out::{Failure, Outcome, Output, Style, row};
 use jiff::tz::TimeZone;
 use recoverd::command::{DaemonCommand, DaemonReply};
 use recoverd::model::EventOutcome;
@@ -12,11 +12,16 @@ use serde_json::{Value, json};
 /// CTDB's only component.
 const LEGACY: &str = "legacy";
 
+/// CTDB's exit status for a component or script that is not there.
+const ENOENT: u8 = 2;
+/// CTDB's exit status for an event that has never run.
+const EINVAL: u8 = 22;
+
 fn check_component(component: &str) -> Result<(), Failure> {
     if component == LEGACY {
         Ok(())
     } else {
-        Err(Failure::new(format!("Event dir for {component} does not exist")))
+        Err(Failure { message: format!("Event dir for {component} does not exist"), code: ENOENT })
     }
 }
 
@@ -31,8 +36,10 @@ pub(crate) async fn status(
     check_component(component)?;
     let command = DaemonCommand::EventStatus { event: event.to_owned() };
     match asker.daemon(command, Patience::Question).await? {
-        DaemonReply::Event(None) if style == Style::Json => Ok(Output::text(json_text(&Value::Null))),
-        DaemonReply::Event(None) => Ok(Output::text(format!("Event {event} has never run in {component}\n"))),
+        DaemonReply::Event(None) => {
+            let line = format!("Event {event} has never run in {component}");
+            Ok(Output::line(style, line, || Value::Null).with_code(EINVAL))
+        }
         DaemonReply::Event(Some(view)) => {
             let output = Output::styled(
                 style,
@@ -200,7 +207,10 @@ pub(crate) async fn switch(asker: &mut Asker, component: &str, script: &str, on:
     check_component(component)?;
     let name = script.strip_suffix(".script").unwrap_or(script);
     if scripts(asker).await?.iter().all(|s| s.name != name) {
-        return Err(Failure::new(format!("Script {name} does not exist in {component}")));
+        return Err(Failure {
+            message: format!("Script {name} does not exist in {component}"),
+            code: ENOENT,
+        });
     }
     let command = DaemonCommand::ScriptEnable { name: name.to_owned(), on };
     match asker.daemon(command, Patience::Question).await? {

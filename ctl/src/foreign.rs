@@ -25,7 +25,6 @@ const DATABASE: &[&str] = &[
     "restoredb",
     "setdbreadonly",
     "setdbsticky",
-    "setlmasterrole",
     "tfetch",
     "tstore",
     "wipedb",

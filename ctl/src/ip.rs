@@ -198,7 +198,8 @@ fn ipinfo_json(address: &IpRow, ifaces: &[InfoRow<'_>]) -> Value {
     })
 }
 
-async fn iface_rows(asker: &mut Asker) -> Result<Vec<IfaceRow>, Failure> {
+/// The addressee's interfaces of public addresses.
+pub(crate) async fn iface_rows(asker: &mut Asker) -> Result<Vec<IfaceRow>, Failure> {
     match asker.node(Command::Ifaces).await? {
         Reply::Ifaces(rows) => Ok(rows),
         other => Err(unexpected("ifaces", &other)),

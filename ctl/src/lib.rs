@@ -7,21 +7,29 @@
 
 mod admin;
 mod ask;
-mod cli;
+pub mod cli;
 mod clock;
+mod config_check;
 mod daemon;
 mod event;
 mod foreign;
+mod gather;
+mod group;
 mod helper;
 mod ip;
 mod lease;
+mod nodes;
 mod nodes_file;
 mod nodestatus;
 mod out;
 mod plan;
+mod port;
 mod run;
+mod statistics;
 mod status;
+mod tickle;
 mod timeline;
+mod usage;
 mod vars;
 
 pub use run::main;

@@ -6,7 +6,7 @@
 use crate::out::Failure;
 use recoverd::model::Pnn;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A node that is not deleted.
@@ -14,6 +14,12 @@ use std::process::Command;
 pub(crate) struct Node {
     pub(crate) pnn: Pnn,
     pub(crate) addr: IpAddr,
+}
+
+/// The configuration: `CTDB_BASE`, or `/etc/ctdb`.
+pub(crate) fn base() -> PathBuf {
+    let named = std::env::var_os("CTDB_BASE").filter(|v| !v.is_empty());
+    named.map_or_else(|| PathBuf::from("/etc/ctdb"), PathBuf::from)
 }
 
 /// The nodes of the configuration below `base`.

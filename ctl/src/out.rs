@@ -1,6 +1,6 @@
 //! What a command leaves: text for stdout, notes for stderr, an exit status; and the three styles of output.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fmt::Display;
 use std::io::{self, Write};
 
@@ -16,7 +16,7 @@ pub(crate) enum Style {
 }
 
 /// What a command leaves.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Output {
     /// For stdout.
     pub(crate) text: String,
@@ -57,6 +57,14 @@ impl Output {
         Self::styled(style, || line.clone(), |_| line.clone(), json)
     }
 
+    /// This with a document when there is none: with `--json` a command that is silent must still print one.
+    pub(crate) fn never_silent(mut self, style: Style) -> Self {
+        if style == Style::Json && self.text.is_empty() {
+            self.text = json_text(&json!({ "ok": self.code == 0, "notes": self.notes }));
+        }
+        self
+    }
+
     /// This with an exit status.
     pub(crate) fn with_code(mut self, code: u8) -> Self {
         self.code = code;
@@ -65,7 +73,7 @@ impl Output {
 }
 
 /// A command that failed: one message for stderr and an exit status.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure {
     /// For stderr.
     pub(crate) message: String,
@@ -134,8 +142,17 @@ mod tests {
 
     #[test]
     fn json_is_indented_by_two_and_keeps_its_order() {
-        let value = serde_json::json!({ "z": 1, "a": [true] });
+        let value = json!({ "z": 1, "a": [true] });
         assert_eq!(json_text(&value), "{\n  \"z\": 1,\n  \"a\": [\n    true\n  ]\n}\n");
+    }
+
+    #[test]
+    fn silence_is_a_document_with_json_only() {
+        let silent = Output { notes: vec!["already".into()], ..Output::default() };
+        let json: Value = serde_json::from_str(&silent.clone().never_silent(Style::Json).text).unwrap();
+        assert_eq!(json, json!({ "ok": true, "notes": ["already"] }));
+        assert_eq!(silent.never_silent(Style::Plain).text, "");
+        assert_eq!(Output::text("[]\n").never_silent(Style::Json).text, "[]\n");
     }
 
     #[test]

@@ -6,6 +6,8 @@
 )]
 
 mod fake;
+mod golden;
+mod several;
 mod with_daemon;
 mod without_daemon;
 

@@ -23,7 +23,7 @@ fn status_is_printed() {
     assert!(out.starts_with("Number of nodes:3\npnn:0 192.168.20.41    OK (THIS NODE)\n"), "{out}");
     assert!(
         out.ends_with(
-            "Generation:7\nSize:2\nhash:0 lmaster:0\nhash:1 lmaster:1\nRecovery mode:NORMAL (0)\nLeader:1\n"
+            "Generation:7\nSize:2\nhash:0 lmaster:0\nhash:1 lmaster:1\nRecovery mode:NORMAL (0)\nLeader:1\nLease:OFF\n"
         ),
         "{out}"
     );
@@ -69,7 +69,7 @@ fn nodestatus_exits_with_the_flags() {
 fn changes_are_silent_notes_and_refusals_on_stderr() {
     assert_eq!(run(&["disable"]), (0, String::new(), String::new()));
     assert_eq!(run(&["enable"]), (0, String::new(), "Node 0 is not disabled\n".into()));
-    assert_eq!(run(&["ban", "0"]), (1, String::new(), "Ban time cannot be zero\n".into()));
+    assert_eq!(run(&["ban", "0"]), (22, String::new(), "Ban time cannot be zero\n".into()));
     assert_eq!(
         run(&["moveip", "10.0.0.31", "1"]),
         (1, String::new(), "Node 1 CANNOT host IP address 10.0.0.31\n".into())
@@ -87,7 +87,11 @@ fn tunables_run_state_and_events() {
         run(&["runstate", "RUNNING"]),
         (1, String::new(), "CTDB not in required run state (got STARTUP)\n".into())
     );
-    assert_eq!(stdout(&["scriptstatus"]), "Event monitor has never run in legacy\n");
+    assert_eq!(
+        run(&["scriptstatus"]),
+        (22, "Event monitor has never run in legacy\n".into(), String::new()),
+        "the exit status of CTDB"
+    );
     assert!(stdout(&["ping"]).starts_with("response from 0 time=0."));
 }
 

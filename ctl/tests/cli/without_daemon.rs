@@ -46,7 +46,7 @@ fn listnodes_reads_the_nodes_file() {
     assert_eq!(list(&["-X", "listnodes"]).1, "|0|192.168.20.41|\n|2|192.168.20.43|\n");
     assert_eq!(
         list(&["-n", "1", "listnodes"]),
-        (1, String::new(), "Node cannot be specified for command listnodes\n".into())
+        (1, String::new(), "Cannot specify node for command listnodes\n".into())
     );
     std::fs::remove_file(dir.path().join("nodes")).unwrap();
     let (code, _, err) = list(&["listnodes"]);
@@ -56,7 +56,7 @@ fn listnodes_reads_the_nodes_file() {
 #[test]
 fn bad_arguments_are_exit_status_1() {
     for args in [
-        &["-n", "all", "status"] as &[&str],
+        &["-n", "everything", "status"] as &[&str],
         &["setvar", "MonitorInterval", "many"],
         &["moveip", "10.0.0.1"],
         &["event", "frobnicate"],
@@ -88,7 +88,7 @@ fn help_is_for_newcomers() {
     for args in [&["--help"] as &[&str], &["-?"], &["help"]] {
         let (code, out, _) = run(args);
         assert_eq!(code, 0);
-        for word in ["status", "Nodes and their states", "timeline", "CTDB_SOCKET", "--node <PNN>"] {
+        for word in ["status", "Nodes and their states", "timeline", "CTDB_SOCKET", "--node <NODES>"] {
             assert!(out.contains(word), "{args:?} lacks {word}: {out}");
         }
     }

@@ -1,0 +1,233 @@
+//! `ctdb natgw …` and `ctdb lvs leader|list|status`: groups of nodes of which one leads.
+//!
+//! CTDB has these as helper scripts over `nodestatus`; answers and exit statuses are theirs (tried out with Debian's). The group is a
+//! file of addresses; who leads follows from the states of its nodes as this node sees them, in the order of their numbers. A group
+//! takes what it can get: when no node is well, unhealthy ones lead (unlike public addresses, which then nobody serves).
+
+use crate::ask::Asker;
+use crate::cli::{GroupCmd, LvsCmd};
+use crate::nodestatus::{node_line, node_table, nodes_json};
+use crate::out::{Failure, Outcome, Output, Style, row};
+use crate::status::shown;
+use config::node_group::Member;
+use recoverd::model::NodeFlags;
+use recoverd::view::{NodeRow, StatusView};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// Which group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The NAT gateway: even a banned or stopped node can be it.
+    Natgw,
+    /// The LVS group: an inactive node cannot be used.
+    Lvs,
+}
+
+/// What is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Question {
+    /// Who leads.
+    Leader,
+    /// Who is there.
+    List,
+    /// The states of all.
+    Status,
+}
+
+impl From<GroupCmd> for Question {
+    fn from(command: GroupCmd) -> Self {
+        match command {
+            GroupCmd::Leader => Self::Leader,
+            GroupCmd::List => Self::List,
+            GroupCmd::Status => Self::Status,
+        }
+    }
+}
+
+impl From<LvsCmd> for Question {
+    fn from(command: LvsCmd) -> Self {
+        match command {
+            LvsCmd::Leader => Self::Leader,
+            LvsCmd::List => Self::List,
+            LvsCmd::Status => Self::Status,
+        }
+    }
+}
+
+impl Kind {
+    /// How the operator calls the group, and the names of its variable and file.
+    fn names(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::Natgw => ("NAT gateway", "CTDB_NATGW_NODES", "natgw_nodes"),
+            Self::Lvs => ("LVS", "CTDB_LVS_NODES", "lvs_nodes"),
+        }
+    }
+
+    /// The exit status when nobody leads.
+    fn nobody(self) -> u8 {
+        match self {
+            Self::Natgw => 2,
+            Self::Lvs => 255,
+        }
+    }
+
+    /// What a node must not be, from the best nodes to the worst that will do. UNKNOWN counts in the first only.
+    fn passes(self) -> &'static [NodeFlags] {
+        const WELL: NodeFlags = NodeFlags(NodeFlags::DISABLED.0 | NodeFlags::UNHEALTHY.0 | INACTIVE.0);
+        const ACTIVE: NodeFlags = NodeFlags(NodeFlags::DISABLED.0 | INACTIVE.0);
+        const THERE: NodeFlags = NodeFlags(NodeFlags::DISABLED.0 | NodeFlags::DISCONNECTED.0);
+        const RUNNING: NodeFlags = NodeFlags(THERE.0 | NodeFlags::STOPPED.0);
+        match self {
+            Self::Natgw => &[WELL, RUNNING, THERE],
+            Self::Lvs => &[WELL, ACTIVE],
+        }
+    }
+}
+
+const INACTIVE: NodeFlags =
+    NodeFlags(NodeFlags::DELETED.0 | NodeFlags::DISCONNECTED.0 | NodeFlags::BANNED.0 | NodeFlags::STOPPED.0);
+
+/// The nodes of a group that are in the cluster, by their numbers.
+struct Group<'a> {
+    kind: Kind,
+    nodes: Vec<(&'a NodeRow, Member)>,
+}
+
+impl<'a> Group<'a> {
+    fn new(kind: Kind, view: &'a StatusView, members: &[Member]) -> Self {
+        let of = |n: &'a NodeRow| {
+            let member = members.iter().find(|m| m.addr == n.addr.to_canonical())?;
+            Some((n, *member))
+        };
+        Self { kind, nodes: shown(view).into_iter().filter_map(of).collect() }
+    }
+
+    /// The best nodes among those that may be used: of the first pass in which there is any.
+    fn best(&self, may: impl Fn(&Member) -> bool) -> Vec<&'a NodeRow> {
+        let will_do =
+            |pass: usize, not: NodeFlags, n: &NodeRow| !n.flags.intersects(not) && (pass > 0 || !n.unknown);
+        let of_pass = |(pass, not): (usize, &NodeFlags)| -> Vec<&NodeRow> {
+            let good = |(n, m): &&(&'a NodeRow, Member)| may(m) && will_do(pass, *not, n);
+            self.nodes.iter().filter(good).map(|(n, _)| *n).collect()
+        };
+        self.kind.passes().iter().enumerate().map(of_pass).find(|nodes| !nodes.is_empty()).unwrap_or_default()
+    }
+
+    fn leader(&self) -> Option<&'a NodeRow> {
+        self.best(|m| !m.follower_only).first().copied()
+    }
+}
+
+/// The answer to a question about a group.
+pub(crate) async fn ask(asker: &mut Asker, kind: Kind, question: Question, style: Style) -> Outcome {
+    let members = read(kind, &path(kind))?;
+    let view = asker.status().await?;
+    Ok(answer(&Group::new(kind, &view, &members), &view, &members, question, style))
+}
+
+fn answer(
+    group: &Group<'_>,
+    view: &StatusView,
+    members: &[Member],
+    question: Question,
+    style: Style,
+) -> Output {
+    match (question, group.kind) {
+        (Question::Leader, kind) => leader(group.leader(), kind, style),
+        (Question::List, Kind::Natgw) => members_list(group.leader(), members, style),
+        (Question::List, Kind::Lvs) => usable(&group.best(|_| true), style),
+        (Question::Status, _) => {
+            let nodes: Vec<&NodeRow> = group.nodes.iter().map(|(n, _)| *n).collect();
+            Output::styled(
+                style,
+                || nodes.iter().map(|n| node_line(view, n)).collect(),
+                |sep| node_table(view, &nodes, sep),
+                || nodes_json(view, &nodes),
+            )
+        }
+    }
+}
+
+fn leader(leader: Option<&NodeRow>, kind: Kind, style: Style) -> Output {
+    let line = |n: &NodeRow| match kind {
+        Kind::Natgw => format!("{} {}\n", n.pnn, n.addr),
+        Kind::Lvs => format!("{}\n", n.pnn),
+    };
+    let plain = || leader.map(line).unwrap_or_default();
+    let address = leader.map(|n| n.addr.to_string());
+    let json = || json!({ "leader": leader.map(|n| n.pnn.0), "address": address });
+    let code = if leader.is_some() { 0 } else { kind.nobody() };
+    Output::styled(style, plain, |_| plain(), json).with_code(code)
+}
+
+/// `natgw list`: in the order of the file, also nodes that are not in the cluster.
+fn members_list(leader: Option<&NodeRow>, members: &[Member], style: Style) -> Output {
+    let leads = |m: &Member| leader.is_some_and(|n| n.addr.to_canonical() == m.addr);
+    let line = |m: &Member| match (leads(m), m.follower_only) {
+        (true, _) => format!("{}\tLEADER\n", m.addr),
+        (false, true) => format!("{}\tfollower-only\n", m.addr),
+        (false, false) => format!("{}\n", m.addr),
+    };
+    Output::styled(
+        style,
+        || members.iter().map(line).collect(),
+        |sep| {
+            let bits = |m: &Member| [leads(m), m.follower_only].map(|b| u8::from(b).to_string());
+            let cells = |m: &Member| row(sep, std::iter::once(m.addr.to_string()).chain(bits(m)));
+            row(sep, ["IP", "Leader", "FollowerOnly"]) + &members.iter().map(cells).collect::<String>()
+        },
+        || {
+            let entry = |m: &Member| json!({ "address": m.addr.to_string(), "leader": leads(m), "follower_only": m.follower_only });
+            json!({ "nodes": members.iter().map(entry).collect::<Vec<_>>() })
+        },
+    )
+}
+
+/// `lvs list`.
+fn usable(nodes: &[&NodeRow], style: Style) -> Output {
+    Output::styled(
+        style,
+        || nodes.iter().map(|n| format!("{} {}\n", n.pnn, n.addr)).collect(),
+        |sep| {
+            let cells = |n: &&NodeRow| row(sep, [n.pnn.to_string(), n.addr.to_string()]);
+            row(sep, ["Node", "IP"]) + &nodes.iter().map(cells).collect::<String>()
+        },
+        || {
+            let entry = |n: &&NodeRow| json!({ "pnn": n.pnn.0, "address": n.addr.to_string() });
+            json!({ "nodes": nodes.iter().map(entry).collect::<Vec<_>>() })
+        },
+    )
+}
+
+/// The file of the group: the variable of the environment (event scripts have it there), else the usual place.
+fn path(kind: Kind) -> PathBuf {
+    let (_, variable, file) = kind.names();
+    let named = std::env::var_os(variable).filter(|v| !v.is_empty()).map(PathBuf::from);
+    named.unwrap_or_else(|| crate::nodes_file::base().join(file))
+}
+
+fn read(kind: Kind, path: &Path) -> Result<Vec<Member>, Failure> {
+    let (group, variable, _) = kind.names();
+    let text = std::fs::read_to_string(path).map_err(|e| {
+        let path = path.display();
+        Failure::new(match e.kind() {
+            std::io::ErrorKind::NotFound => format!(
+                "{group} nodes file \"{path}\" not found; write one private address per line, or name the file in {variable}"
+            ),
+            _ => format!("{group} nodes file \"{path}\" cannot be read: {e}"),
+        })
+    })?;
+    let parsed = config::node_group::parse(&text, path);
+    match parsed.faults.as_slice() {
+        [] => Ok(parsed.value),
+        faults => {
+            let lines: Vec<String> =
+                faults.iter().map(|(place, fault)| format!("{place}: {fault}")).collect();
+            Err(Failure::new(lines.join("\n")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
