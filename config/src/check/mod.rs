@@ -11,9 +11,10 @@ use crate::cli::Cli;
 use crate::load::Files;
 use crate::parsed::Parsed;
 use crate::place::Place;
-use crate::{ConfigError, LocalAddress, Paths, Warning};
+use crate::{ConfigError, LocalAddress, Paths, Warning, local_addresses};
 use clap::Parser as _;
 use scripts::Scripts;
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::net::IpAddr;
 use std::path::Path;
@@ -25,6 +26,18 @@ pub struct Host {
     pub addresses: Vec<LocalAddress>,
     /// Its interfaces; empty: not known.
     pub interfaces: Vec<String>,
+}
+
+impl Host {
+    /// This machine.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn this() -> std::io::Result<Self> {
+        let all = nix::ifaddrs::getifaddrs().map_err(std::io::Error::from)?;
+        let interfaces: BTreeSet<String> = all.map(|interface| interface.interface_name).collect();
+        Ok(Self { addresses: local_addresses()?, interfaces: interfaces.into_iter().collect() })
+    }
 }
 
 /// How bad a finding is.

@@ -5,6 +5,7 @@
     reason = "helpers of tests, which clippy.toml's allow-unwrap-in-tests does not see"
 )]
 
+mod config_check;
 mod fake;
 mod golden;
 mod several;
