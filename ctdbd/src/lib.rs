@@ -2,7 +2,7 @@
 //!
 //! [`driver`] owns the machine and is the only caller of it. Around it: [`config`] (CTDB's files), [`peer`] (links to the other
 //! daemons), [`local`] (the socket of `ctdb`), [`netif`] and [`packet`] (the kernel), [`lock`] (cluster lock), [`journal`] and
-//! [`admin_state`] (disk), [`logging`]. Nothing here decides who serves which address.
+//! [`admin_state`] (disk), [`logging`], [`statistics`]. Nothing here decides who serves which address.
 
 pub mod admin_state;
 pub mod calls;
@@ -19,6 +19,7 @@ pub mod logging;
 pub mod netif;
 pub mod packet;
 pub mod peer;
+pub mod statistics;
 mod sys;
 #[cfg(test)]
 mod testns;

@@ -5,6 +5,7 @@
 
 use crate::calls::Calls;
 use crate::peer::PeerClient;
+use crate::statistics::{Count, Statistics};
 use proto::MAX_MESSAGE;
 use proto::v1::local_server::{Local, LocalServer};
 use proto::v1::{CallReply, CallRequest};
@@ -16,14 +17,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream as Probe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::transport::server::Connected;
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 
 /// The socket cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -82,19 +82,17 @@ pub struct LocalService {
     me: Pnn,
     calls: Calls,
     find: FindPeer,
+    statistics: Arc<Statistics>,
 }
-
-/// Connected clients, for `ctdb ping`.
-pub type Clients = Arc<AtomicU32>;
 
 struct Counted {
     stream: UnixStream,
-    clients: Clients,
+    statistics: Arc<Statistics>,
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.clients.fetch_sub(1, Ordering::Relaxed);
+        self.statistics.client_went();
     }
 }
 
@@ -110,16 +108,16 @@ impl LocalService {
         me: Pnn,
         calls: Calls,
         find: FindPeer,
-        clients: &Clients,
+        statistics: &Arc<Statistics>,
     ) -> tokio::task::JoinHandle<Result<(), tonic::transport::Error>> {
-        let clients = Arc::clone(clients);
+        let clients = Arc::clone(statistics);
         let incoming = UnixListenerStream::new(listener).map(move |stream| {
             stream.map(|stream| {
-                clients.fetch_add(1, Ordering::Relaxed);
-                Counted { stream, clients: Arc::clone(&clients) }
+                clients.client_came();
+                Counted { stream, statistics: Arc::clone(&clients) }
             })
         });
-        let service = LocalServer::new(Self { me, calls, find })
+        let service = LocalServer::new(Self { me, calls, find, statistics: Arc::clone(statistics) })
             .max_decoding_message_size(MAX_MESSAGE)
             .max_encoding_message_size(MAX_MESSAGE);
         let server = tonic::transport::Server::builder().add_service(service);
@@ -157,12 +155,19 @@ fn failed(command: &AnyCommand, why: String) -> AnyReply {
 #[tonic::async_trait]
 impl Local for LocalService {
     async fn call(&self, request: Request<CallRequest>) -> Result<Response<CallReply>, Status> {
+        self.statistics.count(Count::ClientReceived);
         let call =
             Call::try_from(request.into_inner()).map_err(|e| Status::invalid_argument(e.to_string()))?;
+        self.statistics.count(Count::ClientControls);
         let reply = match call.pnn {
-            Some(to) if to != self.me => self.forward(to, call).await?,
-            _ => self.calls.ask(call.command, call.timeout).await?,
+            Some(to) if to != self.me => self.forward(to, call).await,
+            _ => self.calls.ask(call.command, call.timeout).await,
         };
+        self.statistics.count(match &reply {
+            Err(status) if status.code() == Code::DeadlineExceeded => Count::CallTimeouts,
+            _ => Count::ClientSent,
+        });
+        let reply = reply?;
         Ok(Response::new((&reply).into()))
     }
 }

@@ -1,15 +1,16 @@
 //! Commands that the daemon answers without its machine: processes, events, journal, logging.
 
 use super::lease::LeaseLink;
+use super::perform::counted;
 use super::{Driver, clock};
 use crate::config::LogLevel;
 use crate::journal::JournalEntry;
+use crate::statistics::Statistics;
 use eventscripts::{EventStatus, RunResult, Runner, ScriptKind};
 use recoverd::command::{AnyReply, DaemonCommand, DaemonReply};
 use recoverd::model::{Event, RunId};
 use recoverd::view::{EventView, JournalRow, ScriptInfo, ScriptRow, ScriptState, UptimeView};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -18,7 +19,7 @@ impl Driver {
         let answer = match command {
             DaemonCommand::Version => DaemonReply::Version(env!("CARGO_PKG_VERSION").to_owned()),
             DaemonCommand::GetPid => DaemonReply::Pid(std::process::id()),
-            DaemonCommand::Ping => DaemonReply::Pong { clients: self.clients.load(Ordering::Relaxed) },
+            DaemonCommand::Ping => DaemonReply::Pong { clients: self.statistics.clients() },
             DaemonCommand::Uptime => DaemonReply::Uptime(self.uptime()),
             DaemonCommand::RunState => DaemonReply::RunState(self.node.runstate()),
             DaemonCommand::Lease => {
@@ -36,6 +37,12 @@ impl Driver {
                 }
                 Err(e) => DaemonReply::Error(e.to_string()),
             },
+            DaemonCommand::Statistics => DaemonReply::Statistics(vec![self.statistics.view(self.now())]),
+            DaemonCommand::StatisticsReset => {
+                self.statistics.restart(clock::wall_us());
+                DaemonReply::Ok
+            }
+            DaemonCommand::Stats { count } => DaemonReply::Statistics(self.statistics.history(count)),
             DaemonCommand::EventStatus { event } => {
                 DaemonReply::Event(self.runner.status(&event).map(|s| view(&s)))
             }
@@ -56,9 +63,9 @@ impl Driver {
                 return;
             }
             DaemonCommand::EventRun { timeout_s, event, args } => {
-                let runner = Arc::clone(&self.runner);
+                let (runner, statistics) = (Arc::clone(&self.runner), Arc::clone(&self.statistics));
                 tokio::spawn(async move {
-                    let done = run_event(&runner, timeout_s, &event, &args).await;
+                    let done = run_event(&runner, &statistics, timeout_s, &event, &args).await;
                     let _ = reply.send(AnyReply::Daemon(done));
                 });
                 return;
@@ -68,10 +75,7 @@ impl Driver {
             | DaemonCommand::ReloadNodes
             | DaemonCommand::Tickles { .. }
             | DaemonCommand::AddTickles { .. }
-            | DaemonCommand::DelTickles { .. }
-            | DaemonCommand::Statistics
-            | DaemonCommand::StatisticsReset
-            | DaemonCommand::Stats { .. } => {
+            | DaemonCommand::DelTickles { .. } => {
                 DaemonReply::Error("this daemon cannot do that yet".to_owned())
             }
             DaemonCommand::Timeline { count } => {
@@ -103,12 +107,18 @@ impl Driver {
     }
 }
 
-async fn run_event(runner: &Runner, timeout_s: u32, event: &str, args: &[String]) -> DaemonReply {
+async fn run_event(
+    runner: &Runner,
+    statistics: &Statistics,
+    timeout_s: u32,
+    event: &str,
+    args: &[String],
+) -> DaemonReply {
     let event = match Event::parse(event, args) {
         Ok(event) => event,
         Err(why) => return DaemonReply::Error(why),
     };
-    match runner.run(&event, Duration::from_secs(timeout_s.max(1).into())).await {
+    match counted(runner, statistics, &event, Duration::from_secs(timeout_s.max(1).into())).await {
         RunResult::Done(outcome) => DaemonReply::EventRun(outcome),
         RunResult::Cancelled => DaemonReply::Error(format!("Event {} in legacy got cancelled", event.name())),
     }

@@ -16,12 +16,12 @@ use crate::clock;
 use crate::guard::Guard;
 use crate::journal::JournalHandle;
 use crate::lease::LeaseNews;
-use crate::local::Clients;
 use crate::lock::{LockEvent, LockHandle, LockRecord, Ticket};
 use crate::logging::LevelHandle;
 use crate::netif::Netif;
 use crate::packet::Announcements;
 use crate::peer::{Dialer, LinkEvent, LinkTable, PeerClient, Up};
+use crate::statistics::{Count, Now, Statistics};
 use eventscripts::Runner;
 use recoverd::action::Persistent;
 use recoverd::command::{AnyCommand, AnyReply, Reply};
@@ -79,7 +79,11 @@ struct Driver {
     journal: JournalHandle,
     admin: std::sync::mpsc::Sender<Persistent>,
     level: LevelHandle,
-    clients: Clients,
+    statistics: Arc<Statistics>,
+    /// When the present interval of `ctdb stats` ends.
+    interval_ends: Mono,
+    /// The last epoch that was seen, to count recoveries.
+    epoch: Epoch,
     lmaster: bool,
     /// Commands whose reply the machine still owes.
     asked: BTreeMap<u64, oneshot::Sender<AnyReply>>,
@@ -116,7 +120,7 @@ impl Driver {
 
     fn deadline(&self) -> Option<Mono> {
         let prove = self.lock.as_ref().filter(|l| l.held).map(|l| l.prove_at);
-        [self.node.next_deadline(), prove].into_iter().flatten().min()
+        [self.node.next_deadline(), prove, Some(self.interval_ends)].into_iter().flatten().min()
     }
 
     fn on_time(&mut self) {
@@ -125,10 +129,22 @@ impl Driver {
             lock.prove_at = now + PROVE;
             lock.handle.prove(now);
         }
+        if self.interval_ends <= now {
+            self.interval_ends = now + self.node.tunables().stat_history_interval();
+            self.statistics.end_interval(self.now());
+        }
         self.feed(Input::Tick);
     }
 
+    /// What statistics show beside counters.
+    fn now(&self) -> Now {
+        Now { wall_us: clock::wall_us(), recovering: self.node.status().in_recovery }
+    }
+
     fn on_input(&mut self, input: Input) {
+        if let Input::Kernel { asked_at, .. } = &input {
+            self.statistics.count(if asked_at.is_some() { Count::Dumps } else { Count::Notifications });
+        }
         if let (Input::Kernel { state, .. }, Some(lease)) = (&input, &mut self.lease) {
             lease.interfaces_seen(state);
         }
@@ -142,6 +158,9 @@ impl Driver {
     }
 
     fn on_link(&mut self, event: LinkEvent) {
+        if let LinkEvent::Message { msg, .. } = &event {
+            self.statistics.received(msg);
+        }
         let (inputs, hint) = self.links.on_event(event);
         if let Up::DialNow(pnn) = hint
             && let Some(dialer) = self.dialers.get(&pnn)
@@ -152,6 +171,9 @@ impl Driver {
     }
 
     fn on_lock(&mut self, event: LockEvent) {
+        if let LockEvent::Acquired { latency, .. } = &event {
+            self.statistics.took("reclock_ctdbd", *latency);
+        }
         if self.lease.is_some() {
             return self.lock_news(event);
         }
@@ -219,6 +241,9 @@ impl Driver {
             for action in self.node.handle(input, clock::mono()) {
                 inputs.extend(self.perform(action));
             }
+        }
+        if std::mem::replace(&mut self.epoch, self.node.epoch()) != self.epoch {
+            self.statistics.count(Count::Recoveries);
         }
     }
 

@@ -2,12 +2,31 @@
 
 use super::lease::LeaseLink;
 use super::{Driver, clock};
-use eventscripts::RunResult;
+use crate::statistics::{Count, Statistics};
+use eventscripts::{RunResult, Runner};
 use recoverd::action::{Action, Entry, Level, LockAction};
 use recoverd::input::Input;
-use recoverd::model::Event;
+use recoverd::model::{Event, EventOutcome};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Runs an event and counts how long it took.
+pub(super) async fn counted(
+    runner: &Runner,
+    statistics: &Statistics,
+    event: &Event,
+    timeout: Duration,
+) -> RunResult {
+    let begin = clock::mono();
+    let result = runner.run(event, timeout).await;
+    if let RunResult::Done(outcome) = &result {
+        statistics.took(&format!("event_{}", event.name()), clock::mono().since(begin));
+        if matches!(outcome, EventOutcome::TimedOut { .. }) {
+            statistics.count(Count::EventTimeouts);
+        }
+    }
+    result
+}
 
 /// Pause before the kernel is asked again after it refused.
 const OBSERVE_AGAIN: Duration = Duration::from_millis(200);
@@ -16,11 +35,15 @@ impl Driver {
     /// Performs one action; returns what the machine must hear at once.
     pub(super) fn perform(&mut self, action: Action) -> Vec<Input> {
         match action {
-            Action::Send { to, msg } => return self.links.send(to, msg),
+            Action::Send { to, msg } => {
+                self.statistics.sent(&msg);
+                return self.links.send(to, msg);
+            }
             Action::DropPeer { pnn } => self.links.drop_peer(pnn),
             Action::RunEvent { op, event, timeout } => self.run_event(op, event, timeout),
             Action::Observe => self.observe(),
             Action::Announce { iface, addr, count, interval } => {
+                self.statistics.count(Count::Announcements);
                 if let Some(a) = &self.announcements {
                     a.start(&iface, addr, count, interval);
                 }
@@ -64,12 +87,13 @@ impl Driver {
 
     fn run_event(&self, op: u64, event: Event, timeout: Duration) {
         let (runner, inputs) = (Arc::clone(&self.runner), self.inputs.clone());
+        let statistics = Arc::clone(&self.statistics);
         let passage = self.lease.as_ref().map(LeaseLink::passage);
         tokio::spawn(async move {
             if let Some(passage) = &passage {
                 passage.before(&event).await;
             }
-            let result = runner.run(&event, timeout).await;
+            let result = counted(&runner, &statistics, &event, timeout).await;
             if let Some(passage) = passage {
                 passage.after(&event, &result).await;
             }
@@ -113,6 +137,7 @@ impl Driver {
             data.insert("run".into(), serde_json::json!(run));
         }
         if let Some(report) = entry.report {
+            self.statistics.run(&report);
             match serde_json::to_value(&*report) {
                 Ok(report) => drop(data.insert("report".into(), report)),
                 Err(e) => tracing::error!("journal: the report of a run cannot be written: {e}"),

@@ -18,6 +18,7 @@ use crate::logging::LevelHandle;
 use crate::netif::{Netif, NetifError, Watch};
 use crate::packet::{Announcements, Announcer};
 use crate::peer::{self, Dialer, Identity, LinkTable, NodeService};
+use crate::statistics::Statistics;
 use proto::wire::Hello;
 use recoverd::action::Persistent;
 use recoverd::input::Input;
@@ -101,7 +102,7 @@ pub async fn run(config: Config, level: LevelHandle) -> Result<(u8, String), Fat
     let (lock_events, lock_rx) = mpsc::channel(64);
     let (finds, finds_rx) = mpsc::channel(64);
     let (calls, calls_rx) = Calls::new();
-    let clients = local::Clients::default();
+    let statistics = Arc::new(Statistics::new(clock::wall_us()));
 
     let runner = Arc::new(events::runner(&config, &netif)?);
     watch_kernel(kernel, netif.clone(), inputs.clone());
@@ -132,7 +133,7 @@ pub async fn run(config: Config, level: LevelHandle) -> Result<(u8, String), Fat
         .map(|(pnn, addr)| (pnn, Dialer::spawn(Arc::clone(&id), pnn, addr, links.clone())))
         .collect::<BTreeMap<_, _>>();
     let node_service = NodeService::spawn(listener, Arc::clone(&id), links, calls.clone());
-    let local_service = LocalService::spawn(local, config.pnn, calls, finds, &clients);
+    let local_service = LocalService::spawn(local, config.pnn, calls, finds, &statistics);
     let announcements = match Announcer::open(netif.clone()) {
         Ok(announcer) => Some(Announcements::new(Arc::new(announcer))),
         Err(e) => {
@@ -171,7 +172,9 @@ pub async fn run(config: Config, level: LevelHandle) -> Result<(u8, String), Fat
         journal,
         admin: admin_thread(admin_file)?,
         level,
-        clients,
+        statistics,
+        interval_ends: clock::mono() + Duration::from_secs(1),
+        epoch: Epoch::NONE,
         lmaster: config.conf.lmaster_capability,
         asked: BTreeMap::new(),
         next_command: 1,

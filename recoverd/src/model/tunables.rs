@@ -213,6 +213,12 @@ impl Tunables {
         self.secs("MonitorInterval").max(Duration::from_secs(1))
     }
 
+    /// Length of an interval of `ctdb stats`; at least a second.
+    #[must_use]
+    pub fn stat_history_interval(&self) -> Duration {
+        self.secs("StatHistoryInterval").max(Duration::from_secs(1))
+    }
+
     /// Consecutive monitor time-outs before UNHEALTHY.
     #[must_use]
     pub fn monitor_timeout_count(&self) -> u32 {
@@ -277,6 +283,12 @@ impl Tunables {
     #[must_use]
     pub fn ip_alloc_algorithm(&self) -> u32 {
         self.known("IPAllocAlgorithm")
+    }
+
+    /// Nodes of other versions may join.
+    #[must_use]
+    pub fn allow_mixed_versions(&self) -> bool {
+        self.known("AllowMixedVersions") != 0
     }
 
     /// Addresses are not moved back to nodes that return.
