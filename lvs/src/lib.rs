@@ -6,12 +6,14 @@
 //! the table that the kernel has. Everything named here is pure: time is an argument (since the start of the host's monotonic clock),
 //! and what happens is a value.
 
+pub mod checker;
 pub mod config;
 pub mod diff;
 pub mod drain;
 pub mod import;
 pub mod model;
 pub mod reconcile;
+pub mod service;
 
 #[cfg(test)]
 mod testkit;

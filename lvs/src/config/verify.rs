@@ -28,6 +28,7 @@ pub(super) fn verify(config: &mut Config, report: &mut Report) {
         if let Some(s) = &vs.sorry {
             forwarding(vs, &s.at, "sorry_server", s.addr, s.port, s.forward, report);
         }
+        twins(vs, report);
         check_ports(vs, report);
     }
 }
@@ -107,6 +108,22 @@ fn forwarding(
             );
             report.error(at, said);
             return;
+        }
+    }
+}
+
+/// Two lines that are one destination for the kernel: a server with the service's port, said and not said.
+fn twins(vs: &VirtualServer, report: &mut Report) {
+    for id in vs.services.keys() {
+        let mut seen = BTreeMap::new();
+        for r in &vs.real_servers {
+            if let Some(at) = seen.insert(r.dest(id), &r.at) {
+                report.error(
+                    &r.at,
+                    format!("real_server {} is the same destination of {id} as that of {at}", r.name()),
+                );
+                return;
+            }
         }
     }
 }
