@@ -7,6 +7,7 @@
 pub mod admin_state;
 pub mod calls;
 mod clock;
+pub mod conn;
 pub mod daemonize;
 pub mod driver;
 pub mod gate;

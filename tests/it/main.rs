@@ -6,6 +6,7 @@ mod bad_input;
 mod cluster_lock;
 mod conformance_alloc;
 mod conformance_takeover;
+mod connections;
 mod demo;
 mod guard;
 mod lab_self;

@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 impl Driver {
-    pub(super) fn answer(&self, command: DaemonCommand, limit: Duration, reply: oneshot::Sender<AnyReply>) {
+    pub(super) fn answer(&mut self, command: DaemonCommand, limit: Duration, reply: oneshot::Sender<AnyReply>) {
         let answer = match command {
             DaemonCommand::Version => DaemonReply::Version(env!("CARGO_PKG_VERSION").to_owned()),
             DaemonCommand::GetPid => DaemonReply::Pid(std::process::id()),
@@ -70,12 +70,12 @@ impl Driver {
                 });
                 return;
             }
+            DaemonCommand::Tickles { addr, port } => self.tickles(addr, port),
+            DaemonCommand::AddTickles { connections } => self.add_tickles(&connections),
+            DaemonCommand::DelTickles { connections } => self.del_tickles(&connections),
             DaemonCommand::ReloadIps
             | DaemonCommand::NodesFile
-            | DaemonCommand::ReloadNodes
-            | DaemonCommand::Tickles { .. }
-            | DaemonCommand::AddTickles { .. }
-            | DaemonCommand::DelTickles { .. } => {
+            | DaemonCommand::ReloadNodes => {
                 DaemonReply::Error("this daemon cannot do that yet".to_owned())
             }
             DaemonCommand::Timeline { count } => {

@@ -4,6 +4,7 @@
 //! an input; the loop itself never waits for any of it, so that a hung script or disk does not stop the node from answering.
 
 mod answers;
+mod connections;
 mod events;
 mod lease;
 mod perform;
@@ -45,6 +46,7 @@ struct Inboxes {
     lease: mpsc::UnboundedReceiver<LeaseNews>,
     calls: mpsc::Receiver<Asked>,
     finds: mpsc::Receiver<(Pnn, oneshot::Sender<Option<PeerClient>>)>,
+    clients: mpsc::UnboundedReceiver<connections::Seen>,
     term: Signal,
     int: Signal,
 }
@@ -75,6 +77,8 @@ struct Driver {
     lock_text: Option<String>,
     netif: Netif,
     announcements: Option<Announcements>,
+    /// Connections of clients.
+    clients: connections::ClientLink,
     runner: Arc<Runner>,
     journal: JournalHandle,
     admin: std::sync::mpsc::Sender<Persistent>,
@@ -110,6 +114,7 @@ impl Driver {
                     // Who asked may have gone; then nobody needs the client.
                     let _ = answer.send(self.links.client(pnn));
                 }
+                Some(seen) = boxes.clients.recv() => self.on_clients_seen(seen),
                 _ = boxes.term.recv() => self.feed(Input::Terminate),
                 _ = boxes.int.recv() => self.feed(Input::Terminate),
                 () = sleep_until(deadline) => self.on_time(),
@@ -120,11 +125,12 @@ impl Driver {
 
     fn deadline(&self) -> Option<Mono> {
         let prove = self.lock.as_ref().filter(|l| l.held).map(|l| l.prove_at);
-        [self.node.next_deadline(), prove, Some(self.interval_ends)].into_iter().flatten().min()
+        [self.node.next_deadline(), prove, self.clients_deadline(), Some(self.interval_ends)].into_iter().flatten().min()
     }
 
     fn on_time(&mut self) {
         let now = clock::mono();
+        self.clients_on_time(now);
         if let Some(lock) = self.lock.as_mut().filter(|l| l.held && l.prove_at <= now) {
             lock.prove_at = now + PROVE;
             lock.handle.prove(now);
@@ -167,7 +173,7 @@ impl Driver {
         {
             dialer.dial_now();
         }
-        inputs.into_iter().for_each(|i| self.feed(i));
+        inputs.into_iter().for_each(|i| self.hear(i));
     }
 
     fn on_lock(&mut self, event: LockEvent) {

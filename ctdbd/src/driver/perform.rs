@@ -40,13 +40,16 @@ impl Driver {
                 return self.links.send(to, msg);
             }
             Action::DropPeer { pnn } => self.links.drop_peer(pnn),
-            Action::RunEvent { op, event, timeout } => self.run_event(op, event, timeout),
+            Action::RunEvent { op, event, timeout } => {
+                if let Event::ReleaseIp { addr, .. } = &event {
+                    self.clients_released(*addr);
+                }
+                self.run_event(op, event, timeout);
+            }
             Action::Observe => self.observe(),
             Action::Announce { iface, addr, count, interval } => {
                 self.statistics.count(Count::Announcements);
-                if let Some(a) = &self.announcements {
-                    a.start(&iface, addr, count, interval);
-                }
+                self.announce(&iface, addr, count, interval);
             }
             Action::StopAnnounce { addr } => {
                 if let Some(a) = &self.announcements {
@@ -87,11 +90,16 @@ impl Driver {
 
     fn run_event(&self, op: u64, event: Event, timeout: Duration) {
         let (runner, inputs) = (Arc::clone(&self.runner), self.inputs.clone());
+        let ender = self.clients.ender.clone();
         let statistics = Arc::clone(&self.statistics);
         let passage = self.lease.as_ref().map(LeaseLink::passage);
         tokio::spawn(async move {
             if let Some(passage) = &passage {
                 passage.before(&event).await;
+            }
+            if let Event::ReleaseIp { addr, .. } = &event {
+                // Before any script, and while the gate is open: clients get their RST.
+                ender.end(*addr).await;
             }
             let result = counted(&runner, &statistics, &event, timeout).await;
             if let Some(passage) = passage {

@@ -2,6 +2,7 @@
 //!
 //! Nothing of the network is touched before the sockets are ours: a second daemon ends here without having done anything.
 
+use super::connections::ClientLink;
 use super::lease::{LeaseLink, random_session};
 use super::{Driver, Inboxes, Lock, events};
 use crate::admin_state::{AdminFile, AdminState, AdminStateError};
@@ -117,6 +118,7 @@ pub async fn run(config: Config, level: LevelHandle) -> Result<(u8, String), Fat
     let lock =
         lock.map(|handle| Lock { handle, ticket: None, held: false, recording: None, prove_at: Mono(0) });
     let (lease_news, lease_rx) = mpsc::unbounded_channel();
+    let (clients_seen, clients_rx) = mpsc::unbounded_channel();
     let lease = lease(&config, &id, admin_state.epoch, lease_news, &guard, &netif)?;
     if lease.is_none() && config.nodes.lines.iter().filter(|l| l.addr.is_some()).count() > 1 {
         tracing::warn!(
@@ -148,6 +150,7 @@ pub async fn run(config: Config, level: LevelHandle) -> Result<(u8, String), Fat
         lease: lease_rx,
         calls: calls_rx,
         finds: finds_rx,
+        clients: clients_rx,
         term: signal(SignalKind::terminate()).map_err(system("watch SIGTERM"))?,
         int: signal(SignalKind::interrupt()).map_err(system("watch SIGINT"))?,
     };
@@ -168,6 +171,7 @@ pub async fn run(config: Config, level: LevelHandle) -> Result<(u8, String), Fat
         guard,
         netif,
         announcements,
+        clients: ClientLink::new(config.pnn, clients_seen, clock::mono()),
         runner,
         journal,
         admin: admin_thread(admin_file)?,

@@ -53,6 +53,8 @@ pub fn run() -> io::Result<()> {
     if let (Some(session), true) = (session, gone.is_ok()) {
         fenced(session, addr, &peers, port);
     }
+    // Whoever serves these addresses next tells the clients; our services shall not wait for them for hours.
+    crate::conn::end_all(&public.into_iter().collect());
     gone
 }
 

@@ -24,9 +24,16 @@ impl Announcements {
         Self { announcer, running: Mutex::default() }
     }
 
-    /// Announces `addr` on `iface` now and again after each `every`, `count` times in all; replaces a series under way. A
-    /// failure is logged and does not end the series. Must be called inside a tokio runtime.
-    pub fn start(&self, iface: &str, addr: IpAddr, count: u32, every: Duration) {
+    /// Announces `addr` on `iface` now and again after each `every`, `count` times in all, and calls `then` after each time; replaces
+    /// a series under way. A failure is logged and does not end the series. Must be called inside a tokio runtime.
+    pub fn start(
+        &self,
+        iface: &str,
+        addr: IpAddr,
+        count: u32,
+        every: Duration,
+        then: impl Fn() + Send + 'static,
+    ) {
         let announcer = Arc::clone(&self.announcer);
         let iface = iface.to_owned();
         let series: JoinHandle<()> = tokio::spawn(async move {
@@ -38,6 +45,7 @@ impl Announcements {
                 if let Err(e) = announcer.announce(&iface, addr).await {
                     tracing::warn!("{e}");
                 }
+                then();
             }
         });
         let mut running = self.running();

@@ -113,8 +113,8 @@ fn a_series_is_sent_in_full_and_ends_when_stopped() {
         let (short, long, last) = (request("10.0.0.1"), request("10.0.0.2"), request("10.0.0.3"));
         let every = Duration::from_millis(30);
         let start = Instant::now();
-        series.start("pub", ip("10.0.0.1"), 3, every);
-        series.start("pub", ip("10.0.0.2"), 1000, every);
+        series.start("pub", ip("10.0.0.1"), 3, every, || ());
+        series.start("pub", ip("10.0.0.2"), 1000, every, || ());
         for _ in 0..3 {
             next_of(&mut tap, std::slice::from_ref(&short));
         }
@@ -122,9 +122,9 @@ fn a_series_is_sent_in_full_and_ends_when_stopped() {
         series.stop(ip("10.0.0.2"));
         tokio::time::sleep(every).await;
         // Behind a mark, nothing of either series follows while three more would have been due.
-        series.start("pub", ip("10.0.0.3"), 1, every);
+        series.start("pub", ip("10.0.0.3"), 1, every, || ());
         while next_of(&mut tap, &[short.clone(), long.clone(), last.clone()]) != 2 {}
-        series.start("pub", ip("10.0.0.3"), 4, every);
+        series.start("pub", ip("10.0.0.3"), 4, every, || ());
         for _ in 0..4 {
             assert_eq!(next_of(&mut tap, &[short.clone(), long.clone(), last.clone()]), 2);
         }

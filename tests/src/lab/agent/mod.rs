@@ -7,6 +7,7 @@
 mod echo;
 mod prober;
 mod requests;
+mod tcp;
 mod topology;
 mod witness;
 
@@ -52,6 +53,18 @@ enum Cli {
         #[arg(long, default_value_t = 1000)]
         interval_us: u64,
     },
+    /// Greet whoever connects with the number of this node, and keep the connection.
+    TcpServe {
+        /// The number to greet with.
+        #[arg(long)]
+        node: u16,
+    },
+    /// Stay connected to an address, and tell when the connection is lost.
+    TcpClient {
+        /// The address.
+        #[arg(long)]
+        addr: IpAddr,
+    },
     /// Ask every node for every address, whatever ARP says.
     Witness {
         /// The interface of the nodes' network.
@@ -72,6 +85,9 @@ enum Cli {
 /// UDP port of the answer service.
 pub(crate) const ECHO_PORT: u16 = 7007;
 
+/// TCP port of the service that keeps connections.
+pub const TCP_PORT: u16 = 7008;
+
 /// The `main` of `lab-agent`.
 ///
 /// # Errors
@@ -80,6 +96,8 @@ pub fn main() -> anyhow::Result<()> {
     match Cli::parse() {
         Cli::Init { config } => init(&serde_json::from_str(&config).context("config")?),
         Cli::Echo { node } => echo::run(node),
+        Cli::TcpServe { node } => tcp::serve(node),
+        Cli::TcpClient { addr } => tcp::client(addr),
         Cli::Probe { addresses, interval_us } => prober::run(&addresses, interval_us),
         Cli::Witness { iface, addresses, macs, interval_us } => {
             witness::run(&iface, &addresses, &macs, interval_us)
