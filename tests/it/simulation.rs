@@ -2,7 +2,9 @@
 //!
 //! The long modes are `cargo run --release -p tests --bin simulate`.
 
-use tests::sim::{DIRECTED, LockChoice, Plan, freeze_of, hunt, mutants, run};
+use tests::sim::{
+    DIRECTED, LockChoice, Plan, Story, freeze_of, hunt, last_man_standing, majority_wins, mutants, run,
+};
 
 /// Random and directed histories of one lock: no two holders, all healed.
 fn histories(lock: LockChoice) {
@@ -45,13 +47,31 @@ fn a_seed_replays_exactly() {
     assert_eq!((a.events, a.trace), (b.events, b.trace));
 }
 
-/// The rules whose break shows soonest: the simulation can fail. The others need the long mode.
+/// Each rule that has a play of its own, or shows soon without one: the simulation can fail. The others need the long mode.
 #[test]
 fn broken_rules_are_found() {
-    for rule in ["D1", "D3", "D4", "D8", "D10", "d16", "d19d"] {
+    let rules = [
+        "D3", "D6a", "D8", "D10", "d11b", "d11c", "d12", "d13b", "d14", "d15", "d15b", "d16", "d17a", "d17b",
+        "d18", "d19b", "d19d", "d20", "d20b", "d21", "d24", "d25", "L5", "L5a", "L5b", "L5c",
+    ];
+    for rule in rules {
         let m = mutants().into_iter().find(|m| m.rule == rule).unwrap();
-        let found = hunt(&m, 1, 300).is_some();
-        assert!(found, "mutant {rule} ({}) survived 300 histories", m.words);
+        let found = hunt(&m, 1, 400).is_some();
+        assert!(found, "mutant {rule} ({}) survived 400 histories", m.words);
+    }
+}
+
+/// L5 with all rules kept: no seed that fits loses what it need not lose.
+#[test]
+fn a_minority_keeps_its_own_and_a_majority_wins() {
+    let rules = recoverd::lease::Rules::full();
+    for (name, story) in [("last man standing", last_man_standing as Story), ("majority wins", majority_wins)]
+    {
+        let ends: Vec<_> = (0..60).filter_map(|seed| Some((seed, story(seed, &rules)?))).collect();
+        assert!(ends.len() > 20, "{name}: only {} seeds fit", ends.len());
+        for (seed, end) in ends {
+            assert_eq!(end, Ok(()), "{name}, seed {seed}");
+        }
     }
 }
 

@@ -147,7 +147,10 @@ impl Lease {
         if self.hold.beats.len() > BEATS_KEPT {
             self.hold.beats.pop_front();
         }
-        self.send(self.epoch.pnn, LeaseMsg::Beat { epoch: self.epoch, session, seq, answered: self.hold.last_acked });
+        self.send(
+            self.epoch.pnn,
+            LeaseMsg::Beat { epoch: self.epoch, session, seq, answered: self.hold.last_acked },
+        );
     }
 
     /// Rule L: the recmaster of my epoch acknowledged my beat while it led; `age` is how old its contact was.

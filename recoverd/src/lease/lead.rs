@@ -252,7 +252,6 @@ impl Lease {
     }
 
     /// Recmaster: a beat. Acknowledged only while leading (D7), only for the joined session (d11), only if new (L4).
-    #[expect(clippy::too_many_arguments, reason = "the fields of the message")]
     pub(super) fn on_beat(
         &mut self,
         from: Pnn,

@@ -10,9 +10,9 @@ use tests::sim::{DIRECTED, LockChoice, Plan, freeze_of, hunt, mutants, run};
 /// Runs the simulated cluster.
 #[derive(Debug, Parser)]
 struct Args {
-    /// How many histories (for each lock).
-    #[arg(long, default_value_t = 10_000)]
-    histories: u64,
+    /// How many histories for each lock (10 000 unless given), at most how many for each mutant (20 000).
+    #[arg(long)]
+    histories: Option<u64>,
     /// First seed.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -39,7 +39,7 @@ struct Args {
 fn main() -> ExitCode {
     let args = Args::parse();
     let ok = if args.figures {
-        figures(args.histories.min(2000));
+        figures(args.histories.unwrap_or(2000));
         true
     } else if let Some(seed) = args.replay {
         replay(&args, seed)
@@ -60,11 +60,11 @@ fn schedule(args: &Args, seed: u64) -> Option<usize> {
 }
 
 fn histories(args: &Args) -> bool {
-    let mut bad = 0;
+    let (mut bad, count) = (0, args.histories.unwrap_or(10_000));
     for lock in locks(args) {
         let begun = Instant::now();
         let (mut events, mut lapses, mut slowest) = (0, 0, 0.0_f64);
-        for seed in args.seed..args.seed + args.histories {
+        for seed in args.seed..args.seed + count {
             let o = run(&Plan::new(seed, lock, schedule(args, seed)));
             events += o.events;
             lapses += o.lapses;
@@ -81,7 +81,7 @@ fn histories(args: &Args) -> bool {
         let took = begun.elapsed().as_secs_f64();
         println!(
             "{lock:?}: {} histories, {events} events in {took:.1} s ({:.0} events/s), {lapses} lapses, slowest heal {slowest:.1} T",
-            args.histories,
+            count,
             events as f64 / took
         );
     }
@@ -104,15 +104,15 @@ fn replay(args: &Args, seed: u64) -> bool {
 }
 
 fn check_mutants(args: &Args) -> bool {
-    let mut ok = true;
+    let (mut ok, budget) = (true, args.histories.unwrap_or(20_000));
     for m in mutants().iter().filter(|m| args.only.as_deref().is_none_or(|o| o == m.rule)) {
-        let found = hunt(m, args.seed, args.histories);
+        let found = hunt(m, args.seed, budget);
         match (found, m.survives) {
             (Some((n, what)), _) => println!("caught   {:8} after {n:7}  {} | {what}", m.rule, m.words),
             (None, Some(why)) => println!("accepted {:8} {} | {why}", m.rule, m.words),
             (None, None) => {
                 ok = false;
-                println!("SURVIVED {:8} {} | {} histories", m.rule, m.words, args.histories);
+                println!("SURVIVED {:8} {} | {budget} histories", m.rule, m.words);
             }
         }
     }

@@ -38,10 +38,7 @@ pub(super) fn schedule(p: &mut Prng, f: &Frame, which: usize) -> Vec<(u64, Fault
         }
         // A freeze in the steady state.
         2 => {
-            out.push((
-                at,
-                Fault::Pause { who: role(p), long: p.range(t / 2, 6 * t), parked: p.percent(50) },
-            ));
+            out.push((at, Fault::Pause { who: role(p), long: p.range(t / 2, 6 * t), parked: p.percent(50) }));
             if p.percent(50) {
                 out.push((at + p.below(2 * t), Fault::LockLoss));
             }
@@ -76,11 +73,9 @@ pub(super) fn schedule(p: &mut Prng, f: &Frame, which: usize) -> Vec<(u64, Fault
                 let f = match p.below(4) {
                     0 => Fault::LeaderAlone,
                     1 => Fault::LeaderHolder { one_way: true },
-                    2 => Fault::Pause {
-                        who: Role::Leader,
-                        long: p.range(t / 2, 3 * t),
-                        parked: p.percent(40),
-                    },
+                    2 => {
+                        Fault::Pause { who: Role::Leader, long: p.range(t / 2, 3 * t), parked: p.percent(40) }
+                    }
                     _ => Fault::LeaderAndOne,
                 };
                 out.push((when, f));

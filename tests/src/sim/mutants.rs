@@ -169,12 +169,7 @@ pub fn mutants() -> Vec<Mutant> {
             m("L4", "old beats are signs of life", BOTH, |p| p.rules.l4_numbered_beats = false),
             "costs time, not safety",
         ),
-        in_story(
-            "L5",
-            "a minority keeps the lock",
-            |p| p.rules.l5_minority_lets_go = false,
-            majority_wins,
-        ),
+        in_story("L5", "a minority keeps the lock", |p| p.rules.l5_minority_lets_go = false, majority_wins),
         in_story("L5a", "who is heard counts as a follower", |p| p.rules.l5_answers = false, majority_wins),
         in_story("L5b", "the lock is let go for 5 T", |p| p.rules.l5_offer = false, last_man_standing),
         m("L5c", "an offered lock is one's own again whatever was recorded in it", FILE, |p| {

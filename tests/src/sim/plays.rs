@@ -24,7 +24,7 @@ pub(super) const COUNT: usize = PLAYS.len();
 
 /// The play of a rule.
 pub(super) fn of(rule: &str) -> Option<usize> {
-    PLAYS.iter().position(|p| p.rule == rule)
+    PLAYS.iter().position(|p| p.rule == rule.trim_end_matches('+'))
 }
 
 /// Drawn before anything else: the frame depends on it.
@@ -123,6 +123,15 @@ const PLAYS: &[Play] = &[
             s.at(1, 1, Fault::Isolate(Y));
             s.hang(1, 1, M, 800);
             s.at(2, 30, Fault::LockTo(Y));
+        },
+    },
+    // X is frozen between being told its deadline and writing it, and evicted meanwhile.
+    Play {
+        rule: "D9",
+        nodes: (2, 3),
+        write: |s| {
+            let long = s.span(150, 400);
+            s.at(1, 40, Fault::Pause { who: X, long, parked: true });
         },
     },
     // X's guard has fenced the session; X is back and was given addresses when the report arrives.
@@ -226,6 +235,24 @@ const PLAYS: &[Play] = &[
             s.part(130, 150, M, X);
         },
     },
+    // Y grants to X, restarts, and promises that it never did.
+    Play {
+        rule: "d17b",
+        nodes: (3, 3),
+        write: |s| {
+            s.part(1, 1, M, X);
+            s.crash(71, 78, Y, Memory::All);
+        },
+    },
+    // Y promises, restarts, and grants to X again.
+    Play {
+        rule: "d18",
+        nodes: (3, 3),
+        write: |s| {
+            s.part(1, 1, M, X);
+            s.crash(105, 160, Y, Memory::All);
+        },
+    },
     // X moves to Y's epoch, but no join arrives; the others of that epoch grant to it.
     Play {
         rule: "d19b",
@@ -274,6 +301,28 @@ const PLAYS: &[Play] = &[
             for k in 0..30 {
                 s.at(210 + 4 * k, 210 + 4 * k, Fault::LockTo(M));
             }
+        },
+    },
+    // Cut off from M, X has the lock for a moment, between two proofs of M.
+    Play {
+        rule: "d21",
+        nodes: (2, 2),
+        write: |s| {
+            s.part(1, 1, M, X);
+            let when = s.span(60, 80) * 100 / s.f.t;
+            s.at(when, when, Fault::LockTo(X));
+            s.at(when + 3, when + 15, Fault::LockLoss);
+        },
+    },
+    // M leads on with X while Y hears of neither; then M steps down for Y, and only its own grants tell how long it led.
+    Play {
+        rule: "d24",
+        nodes: (3, 3),
+        write: |s| {
+            s.at(1, 1, Fault::Isolate(Y));
+            s.at(250, 250, Fault::Isolate(X));
+            s.at(250, 250, Fault::Capable { who: M, yes: false });
+            s.rejoin(250, 260, M, Y);
         },
     },
     // X joins Y's epoch with a lease of M's and freezes before Y acknowledges it.

@@ -79,10 +79,14 @@ pub fn majority_wins(seed: u64, rules: &Rules) -> Option<Result<(), String>> {
         sim.cut[i][m] = deaf;
     }
     let begun = sim.now;
-    let waiting = |s: &Sim| s.nodes[m].serving(s.now, s.plan.world) != 0 || !all_served(&s.nodes, s.now, s.plan.world);
+    let waiting =
+        |s: &Sim| s.nodes[m].serving(s.now, s.plan.world) != 0 || !all_served(&s.nodes, s.now, s.plan.world);
     let late = go_on(&mut sim, begun + GRACE * t, waiting);
     Some(if late {
-        Err(format!("the majority had to wait for a recmaster that {} cut off", if deaf { "is" } else { "is not heard, as if" }))
+        Err(format!(
+            "the majority had to wait for a recmaster that {} cut off",
+            if deaf { "is" } else { "is not heard, as if" }
+        ))
     } else {
         sim.violation.map_or(Ok(()), Err)
     })

@@ -1,5 +1,7 @@
 //! Stories of one machine: time on two clocks, commands, the lock record, nodes lists. The rest is the simulation's.
 
+mod minority;
+
 use super::nodes::Lists;
 use super::*;
 use crate::model::Mono;
