@@ -14,4 +14,5 @@ mod lease;
 mod plan;
 mod quorum;
 mod simulation;
+mod stock;
 mod story;

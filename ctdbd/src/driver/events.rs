@@ -7,8 +7,9 @@
 use super::setup::{Fatal, system};
 use crate::config::{Config, NodesSource};
 use crate::netif::Netif;
-use eventscripts::{Interface, Runner, RunnerConfig};
+use eventscripts::{Interface, NatGw, Notifier, PerIpRouting, Runner, RunnerConfig, StaticRoutes};
 use recoverd::model::PublicAddress;
+use recoverd::view::StatusView;
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -18,21 +19,53 @@ use tokio::sync::watch;
 /// The helper programs that CTDB's event scripts call.
 const HELPERS: [&str; 4] = ["ctdb-config", "ctdb_killtcp", "ctdb_lvs", "ctdb_natgw"];
 
-/// The runner with everything that it works with.
-pub(super) fn runner(config: &Config, netif: &Netif) -> Result<Runner, Fatal> {
+/// Events as the driver sees them.
+pub(super) struct Events {
+    /// Runs them, with scripts and built-in handlers.
+    pub(super) runner: Arc<Runner>,
+    /// Calls `notify.sh`.
+    pub(super) notifier: Notifier,
+    /// What handlers may know of the nodes; set before an event.
+    pub(super) cluster: watch::Sender<Option<Arc<StatusView>>>,
+    /// The public addresses, for handlers; set when they change.
+    pub(super) public: watch::Sender<Arc<[PublicAddress]>>,
+}
+
+/// Everything that events need.
+pub(super) fn events(config: &Config, netif: &Netif) -> Result<Events, Fatal> {
     let base = &config.paths.base;
+    let env = environment(config).map_err(system("make the links to ctdb in CTDB_RUNDIR/helper"))?;
     let events_dir = base.join("events/legacy");
     let options = vec![base.join("script.options"), events_dir.join("10.interface.options")];
-    let public: Arc<[PublicAddress]> = config.public_addresses.clone().into();
-    let interface = Interface::new(Arc::new(netif.clone()), watch::channel(public).1, options);
-    Ok(Runner::new(RunnerConfig {
+    let addresses = watch::Sender::new(config.public_addresses.clone().into());
+    let public: watch::Receiver<Arc<[PublicAddress]>> = addresses.subscribe();
+    let cluster = watch::Sender::new(None);
+    let netif = Arc::new(netif.clone());
+    let interface = Interface::new(Arc::<Netif>::clone(&netif), public.clone(), options);
+    let natgw = NatGw::new(
+        base,
+        public.clone(),
+        cluster.subscribe(),
+        Arc::<Netif>::clone(&netif),
+        Arc::<Netif>::clone(&netif),
+    );
+    let static_routes = StaticRoutes::new(base, Arc::<Netif>::clone(&netif));
+    let per_ip_routing = PerIpRouting::new(base, public, Arc::<Netif>::clone(&netif), netif);
+    let notifier = Notifier::spawn(base.join("notify.sh"), env.clone());
+    let runner = Runner::new(RunnerConfig {
         events_dir,
         installed_dir: Some(PathBuf::from("/usr/share/ctdb/events/legacy")),
-        env: environment(config).map_err(system("make the links to ctdb in CTDB_RUNDIR/helper"))?,
+        env,
         debug_hung_script: config.debug_script.clone(),
-        handlers: vec![Arc::new(interface)],
+        handlers: vec![
+            Arc::new(interface),
+            Arc::new(natgw),
+            Arc::new(static_routes),
+            Arc::new(per_ip_routing),
+        ],
         max_processes: 32,
-    }))
+    });
+    Ok(Events { runner: Arc::new(runner), notifier, cluster, public: addresses })
 }
 
 /// All of the environment of scripts.

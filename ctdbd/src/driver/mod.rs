@@ -23,17 +23,18 @@ use crate::netif::Netif;
 use crate::packet::Announcements;
 use crate::peer::{Dialer, LinkEvent, LinkTable, PeerClient, Up};
 use crate::statistics::{Count, Now, Statistics};
-use eventscripts::Runner;
+use eventscripts::{Notice, Notifier, Runner};
 use recoverd::action::Persistent;
 use recoverd::command::{AnyCommand, AnyReply, Reply};
 use recoverd::input::{Input, LockInput};
-use recoverd::model::{Epoch, Mono, Pnn, Session};
+use recoverd::model::{Epoch, Mono, NodeFlags, Pnn, Session};
 use recoverd::node::Node;
+use recoverd::view::StatusView;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::Signal;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// How often the holder of the cluster lock proves that it is still its own.
 const PROVE: Duration = Duration::from_secs(1);
@@ -80,6 +81,11 @@ struct Driver {
     /// Connections of clients.
     clients: connections::ClientLink,
     runner: Arc<Runner>,
+    notifier: Notifier,
+    /// What built-in handlers may know of the nodes; set before an event.
+    cluster: watch::Sender<Option<Arc<StatusView>>>,
+    /// What `notify.sh` was told last; every node begins as UNHEALTHY.
+    unhealthy: bool,
     journal: JournalHandle,
     admin: std::sync::mpsc::Sender<Persistent>,
     level: LevelHandle,
@@ -247,6 +253,10 @@ impl Driver {
             for action in self.node.handle(input, clock::mono()) {
                 inputs.extend(self.perform(action));
             }
+        }
+        let unhealthy = self.node.flags().intersects(NodeFlags::UNHEALTHY);
+        if std::mem::replace(&mut self.unhealthy, unhealthy) != unhealthy {
+            self.notifier.tell(if unhealthy { Notice::Unhealthy } else { Notice::Healthy });
         }
         if std::mem::replace(&mut self.epoch, self.node.epoch()) != self.epoch {
             self.statistics.count(Count::Recoveries);

@@ -3,7 +3,7 @@
 use super::lease::LeaseLink;
 use super::{Driver, clock};
 use crate::statistics::{Count, Statistics};
-use eventscripts::{RunResult, Runner};
+use eventscripts::{Notice, RunResult, Runner};
 use recoverd::action::{Action, Entry, Level, LockAction};
 use recoverd::input::Input;
 use recoverd::model::{Event, EventOutcome};
@@ -91,6 +91,10 @@ impl Driver {
     fn run_event(&self, op: u64, event: Event, timeout: Duration) {
         let (runner, inputs) = (Arc::clone(&self.runner), self.inputs.clone());
         let ender = self.clients.ender.clone();
+        let notifier = self.notifier.clone();
+        if event.addr().is_none() {
+            self.cluster.send_replace(Some(Arc::new(self.node.status())));
+        }
         let statistics = Arc::clone(&self.statistics);
         let passage = self.lease.as_ref().map(LeaseLink::passage);
         tokio::spawn(async move {
@@ -104,6 +108,9 @@ impl Driver {
             let result = counted(&runner, &statistics, &event, timeout).await;
             if let Some(passage) = passage {
                 passage.after(&event, &result).await;
+            }
+            if let (RunResult::Done(EventOutcome::Ok), Some(notice)) = (&result, notice_of(&event)) {
+                notifier.tell(notice);
             }
             let input = match result {
                 RunResult::Done(outcome) => Input::EventDone { op, outcome },
@@ -152,5 +159,15 @@ impl Driver {
             }
         }
         self.journal.record(entry.kind.as_str(), entry.text, data.into());
+    }
+}
+
+/// What `notify.sh` is told when an event has succeeded.
+fn notice_of(event: &Event) -> Option<Notice> {
+    match event {
+        Event::Init => Some(Notice::Init),
+        Event::Setup => Some(Notice::Setup),
+        Event::Startup => Some(Notice::Startup),
+        _ => None,
     }
 }

@@ -3,8 +3,9 @@
 //! Nothing of the network is touched before the sockets are ours: a second daemon ends here without having done anything.
 
 use super::connections::ClientLink;
+use super::events::{self, Events};
 use super::lease::{LeaseLink, random_session};
-use super::{Driver, Inboxes, Lock, events};
+use super::{Driver, Inboxes, Lock};
 use crate::admin_state::{AdminFile, AdminState, AdminStateError};
 use crate::calls::Calls;
 use crate::clock;
@@ -105,7 +106,7 @@ pub async fn run(config: Config, level: LevelHandle) -> Result<(u8, String), Fat
     let (calls, calls_rx) = Calls::new();
     let statistics = Arc::new(Statistics::new(clock::wall_us()));
 
-    let runner = Arc::new(events::runner(&config, &netif)?);
+    let Events { runner, notifier, cluster, .. } = events::events(&config, &netif)?;
     watch_kernel(kernel, netif.clone(), inputs.clone());
     let lock = match &config.conf.cluster_lock {
         None | Some(ClusterLock::Quorum) => None,
@@ -173,6 +174,9 @@ pub async fn run(config: Config, level: LevelHandle) -> Result<(u8, String), Fat
         announcements,
         clients: ClientLink::new(config.pnn, clients_seen, clock::mono()),
         runner,
+        notifier,
+        cluster,
+        unhealthy: true,
         journal,
         admin: admin_thread(admin_file)?,
         level,

@@ -75,23 +75,50 @@ impl Rule {
 
     /// What was loaded equals `value`.
     pub(super) fn is(self, value: &[u8]) -> Self {
+        self.compare(0, value)
+    }
+
+    /// What was loaded differs from `value`.
+    pub(super) fn is_not(self, value: &[u8]) -> Self {
+        self.compare(1, value)
+    }
+
+    fn compare(self, operator: u32, value: &[u8]) -> Self {
         self.expression("cmp", |e| {
             e.be32(1, REGISTER);
-            e.be32(2, 0);
+            e.be32(2, operator);
             e.nest(3, |data| data.put(DATA_VALUE, value));
+        })
+    }
+
+    /// Of what was loaded only the bits of `mask`.
+    pub(super) fn masked(self, mask: &[u8]) -> Self {
+        self.expression("bitwise", |e| {
+            e.be32(1, REGISTER);
+            e.be32(2, REGISTER);
+            e.be32(3, u32::try_from(mask.len()).unwrap_or(u32::MAX));
+            e.nest(4, |data| data.put(DATA_VALUE, mask));
+            e.nest(5, |data| data.put(DATA_VALUE, &vec![0; mask.len()]));
+        })
+    }
+
+    /// The packet gets the address of the interface that it leaves by.
+    pub(super) fn masquerade(self) -> Self {
+        self.expression("masq", |_| ())
+    }
+
+    /// Refused, and the sender told by ICMP: port unreachable.
+    pub(super) fn reject(self) -> Self {
+        self.expression("reject", |e| {
+            e.be32(1, 0);
+            e.put(2, &[3]);
         })
     }
 
     /// Loads the constant 0, the only key of the lease's sets. Written as `meta mark & 0x0` because what a literal constant becomes in
     /// `nft list ruleset` cannot be read back (nft 1.0.6), which would break a ruleset that an operator saved.
     pub(super) fn zero(self) -> Self {
-        self.meta(Meta::Mark).expression("bitwise", |e| {
-            e.be32(1, REGISTER);
-            e.be32(2, REGISTER);
-            e.be32(3, 4);
-            e.nest(4, |mask| mask.put(DATA_VALUE, &[0; 4]));
-            e.nest(5, |xor| xor.put(DATA_VALUE, &[0; 4]));
-        })
+        self.meta(Meta::Mark).masked(&[0; 4])
     }
 
     /// What was loaded is in the set.

@@ -12,6 +12,7 @@
 
 mod error;
 mod expr;
+pub(crate) mod natgw;
 mod nfnl;
 mod ruleset;
 mod state;

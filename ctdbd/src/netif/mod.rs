@@ -13,6 +13,7 @@ mod keeper;
 mod mirror;
 mod neighbours;
 mod query;
+mod routing;
 mod watch;
 
 #[cfg(test)]

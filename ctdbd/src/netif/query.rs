@@ -82,7 +82,7 @@ impl Netif {
         self.dump(RouteNetlinkMessage::GetAddress(AddressMessage::default()), "list the addresses").await
     }
 
-    async fn dump(
+    pub(super) async fn dump(
         &self,
         message: RouteNetlinkMessage,
         what: &str,

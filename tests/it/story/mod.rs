@@ -63,7 +63,7 @@ fn assert_undisturbed(probe: &Probe, mark: &Mark, addresses: impl IntoIterator<I
 }
 
 /// Waits until these answer again, then prints the longest silence that the client saw since the mark, and bounds it generously.
-fn measure(probe: &Probe, mark: &Mark, addresses: &[IpAddr], bound: Duration) -> Duration {
+pub(crate) fn measure(probe: &Probe, mark: &Mark, addresses: &[IpAddr], bound: Duration) -> Duration {
     let answered = |report: &tests::lab::ProbeReport, a: &IpAddr| {
         report.get(*a).is_some_and(|seen| seen.received > 0 && !seen.gaps.iter().any(|g| g.open))
     };
@@ -93,7 +93,7 @@ fn last_new(report: &tests::lab::ProbeReport, mark: &Mark, addresses: &[IpAddr])
 }
 
 /// Long silences are faults, but a busy machine is none.
-const BOUND: Duration = Duration::from_secs(5);
+pub(crate) const BOUND: Duration = Duration::from_secs(5);
 
 /// Kernel notifications of two nodes are stamped when they are read.
 const STAMPS: Duration = Duration::from_millis(20);
