@@ -11,6 +11,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use tracing::level_filters::LevelFilter;
+use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::reload;
@@ -99,7 +100,14 @@ impl<'a> MakeWriter<'a> for Sink {
         match self {
             Self::Stderr => Box::new(io::stderr()),
             Self::File(file) => Box::new(&**file),
-            Self::Syslog(sink) => Box::new(&**sink),
+            Self::Syslog(sink) => Box::new(SyslogLine { sink, severity: severity(Level::INFO) }),
+        }
+    }
+
+    fn make_writer_for(&'a self, meta: &Metadata<'_>) -> Self::Writer {
+        match self {
+            Self::Syslog(sink) => Box::new(SyslogLine { sink, severity: severity(*meta.level()) }),
+            _ => self.make_writer(),
         }
     }
 }
@@ -111,8 +119,34 @@ enum SyslogSink {
 }
 
 const DEV_LOG: &str = "/dev/log";
-/// Facility daemon (3), severity notice (5).
-const PRIORITY: u8 = 3 * 8 + 5;
+/// Facility daemon.
+const FACILITY: u8 = 3;
+
+/// syslog's number for what CTDB calls a line of this level ([`LogLevel::tracing`]): ERROR 3, WARNING 4, NOTICE 5, INFO 6, DEBUG 7.
+fn severity(level: Level) -> u8 {
+    match level {
+        Level::ERROR => 3,
+        Level::WARN => 4,
+        Level::INFO => 5,
+        Level::DEBUG => 6,
+        Level::TRACE => 7,
+    }
+}
+
+/// A line for syslog: RFC 5424 with the time, else RFC 3164 without time and host, which the receiver fills in (as syslog(3) does).
+fn syslog_line(severity: u8, pid: u32, now: Option<jiff::Timestamp>, text: &str) -> String {
+    let priority = FACILITY * 8 + severity;
+    match now {
+        Some(now) => format!("<{priority}>1 {now} - ctdbd {pid} - - {text}"),
+        None => format!("<{priority}>ctdbd[{pid}]: {text}"),
+    }
+}
+
+/// One line on its way to syslog.
+struct SyslogLine<'a> {
+    sink: &'a SyslogSink,
+    severity: u8,
+}
 
 impl SyslogSink {
     fn open(method: Syslog) -> io::Result<Self> {
@@ -133,23 +167,21 @@ impl SyslogSink {
     }
 }
 
-impl Write for &SyslogSink {
+impl Write for SyslogLine<'_> {
+    /// A line that cannot be sent is lost, as with syslog(3): a daemon must not wait for its log.
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(buf);
-        let (text, pid) = (text.trim_end(), std::process::id());
-        match self {
+        let line = |now| syslog_line(self.severity, std::process::id(), now, text.trim_end());
+        match self.sink {
             SyslogSink::Local(socket) => {
-                let line = format!("<{PRIORITY}>ctdbd[{pid}]: {text}");
+                let line = line(None);
                 if socket.send(line.as_bytes()).is_err() {
-                    let _ = socket.send_to(line.as_bytes(), DEV_LOG);
+                    let _lost = socket.send_to(line.as_bytes(), DEV_LOG);
                 }
             }
-            SyslogSink::Udp { socket, rfc5424: true } => {
-                let now = jiff::Timestamp::now();
-                let _ = socket.send(format!("<{PRIORITY}>1 {now} - ctdbd {pid} - - {text}").as_bytes());
-            }
-            SyslogSink::Udp { socket, rfc5424: false } => {
-                let _ = socket.send(format!("<{PRIORITY}>ctdbd[{pid}]: {text}").as_bytes());
+            SyslogSink::Udp { socket, rfc5424 } => {
+                let now = rfc5424.then(jiff::Timestamp::now);
+                let _lost = socket.send(line(now).as_bytes());
             }
         }
         Ok(buf.len())
@@ -157,5 +189,42 @@ impl Write for &SyslogSink {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_for_syslog_have_the_severity_of_their_level() {
+        for (level, priority) in [
+            (LogLevel::Error, 27),
+            (LogLevel::Warning, 28),
+            (LogLevel::Notice, 29),
+            (LogLevel::Info, 30),
+            (LogLevel::Debug, 31),
+        ] {
+            let line = syslog_line(severity(level.tracing()), 7, None, "text");
+            assert_eq!(line, format!("<{priority}>ctdbd[7]: text"));
+        }
+        let now = jiff::Timestamp::UNIX_EPOCH;
+        assert_eq!(syslog_line(5, 7, Some(now), "text"), "<29>1 1970-01-01T00:00:00Z - ctdbd 7 - - text");
+    }
+
+    #[test]
+    fn a_line_goes_out_as_one_datagram() {
+        let receiver = UdpSocket::bind(("127.0.0.1", 0)).unwrap();
+        receiver.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
+        let socket = UdpSocket::bind(("127.0.0.1", 0)).unwrap();
+        socket.connect(receiver.local_addr().unwrap()).unwrap();
+        let sink = Sink::Syslog(Arc::new(SyslogSink::Udp { socket, rfc5424: false }));
+        sink.make_writer().write_all(b"one line\n").unwrap();
+        let mut buf = [0; 100];
+        let n = receiver.recv(&mut buf).unwrap();
+        assert_eq!(
+            String::from_utf8_lossy(&buf[..n]),
+            format!("<29>ctdbd[{}]: one line", std::process::id())
+        );
     }
 }
