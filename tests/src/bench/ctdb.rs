@@ -33,7 +33,9 @@ impl Ctdb {
     fn write(lab: &Lab, node: usize, addresses: &[IpAddr], iface: &str, lock: &str) -> io::Result<()> {
         let dir = Self::dir(lab, node);
         let etc = dir.join("etc");
-        fs::create_dir_all(dir.join("var"))?;
+        for database in ["volatile", "persistent", "state"] {
+            fs::create_dir_all(dir.join("var").join(database))?;
+        }
         copy(Path::new("/etc/ctdb"), &etc)?;
         let conf = format!(
             "[logging]\n\tlocation = file:{}\n\tlog level = NOTICE\n[cluster]\n\tcluster lock = {lock}\n",
