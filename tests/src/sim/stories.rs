@@ -73,7 +73,7 @@ pub fn last_man_standing(seed: u64, rules: &Rules) -> Option<Result<(), String>>
 /// The recmaster is cut off, wholly or so that it hears but is not heard: the others serve everything long before G is over.
 pub fn majority_wins(seed: u64, rules: &Rules) -> Option<Result<(), String>> {
     let (mut sim, m, t) = at_peace(seed, rules)?;
-    let deaf = seed % 2 == 0;
+    let deaf = seed.is_multiple_of(2);
     for i in (0..3).filter(|i| *i != m) {
         sim.cut[m][i] = true;
         sim.cut[i][m] = deaf;
