@@ -46,7 +46,7 @@ fn start(cli: &Cli) -> anyhow::Result<u8> {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let stderr_too = config.log != LogTarget::Stderr;
-    let ended = runtime.block_on(driver::run(config, level));
+    let ended = runtime.block_on(driver::run(config, cli.clone(), level));
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     match ended {
         Ok((0, why)) => {

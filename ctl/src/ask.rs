@@ -104,14 +104,24 @@ impl Asker {
         command: DaemonCommand,
         patience: Patience,
     ) -> Result<DaemonReply, Failure> {
+        self.daemon_at(self.node, command, patience).await
+    }
+
+    /// Asks the daemon of a certain node.
+    pub(crate) async fn daemon_at(
+        &mut self,
+        to: Option<Pnn>,
+        command: DaemonCommand,
+        patience: Patience,
+    ) -> Result<DaemonReply, Failure> {
         let what = name_of(&command);
-        match self.call(self.node, AnyCommand::Daemon(command), patience).await {
+        match self.call(to, AnyCommand::Daemon(command), patience).await {
             Ok(AnyReply::Daemon(DaemonReply::Error(text)) | AnyReply::Node(Reply::Error(text))) => {
                 Err(Failure::new(text))
             }
             Ok(AnyReply::Daemon(reply)) => Ok(reply),
             Ok(other) => Err(unexpected(&what, &other)),
-            Err(e) => Err(call_failure(&what, self.node, &e)),
+            Err(e) => Err(call_failure(&what, to, &e)),
         }
     }
 

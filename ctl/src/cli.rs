@@ -124,6 +124,26 @@ pub(crate) enum Cmd {
         /// The interface.
         iface: String,
     },
+    /// A public address more on the node, until it restarts or reloads.
+    Addip {
+        /// The address with its mask, e.g. 10.0.0.31/24.
+        #[arg(value_name = "IP/MASK")]
+        ip: String,
+        /// Its interface, or several with commas between.
+        iface: String,
+    },
+    /// A public address less on the node, until it restarts or reloads.
+    Delip {
+        /// The address.
+        ip: String,
+    },
+    /// Let nodes read their public_addresses anew.
+    Reloadips {
+        /// "all", or numbers separated by commas; default is the current node.
+        nodes: Option<String>,
+    },
+    /// Let all nodes read the nodes file anew, which must be the same everywhere.
+    Reloadnodes,
     /// Let the leader run a takeover now and wait for its end.
     #[command(alias = "sync")]
     Ipreallocate,

@@ -24,6 +24,7 @@ mod nodestatus;
 mod out;
 mod plan;
 mod port;
+mod reload;
 mod run;
 mod statistics;
 mod status;

@@ -7,7 +7,7 @@ use crate::nodes::Target;
 use crate::out::{Failure, Outcome, Output, Style, finish};
 use crate::{
     admin, config_check, daemon, event, foreign, gather, helper, ip, lease, nodes_file, nodestatus, plan,
-    port, statistics, status, tickle, timeline, usage, vars,
+    port, reload, statistics, status, tickle, timeline, usage, vars,
 };
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -132,6 +132,7 @@ fn refuses_node(command: &Cmd) -> Option<String> {
         Cmd::Listnodes => ("Cannot specify node for command", "listnodes"),
         Cmd::Checktcpport { .. } => ("Cannot specify node for command", "checktcpport"),
         Cmd::Tickle { .. } => ("Cannot specify node for command", "tickle"),
+        Cmd::Reloadnodes => ("Node cannot be specified for command", "reloadnodes"),
         Cmd::Config(_) => ("Cannot specify node for command", "config"),
         Cmd::Natgw { .. } | Cmd::Natgwlist => ("Node cannot be specified for command", "natgw"),
         Cmd::Lvs { .. } | Cmd::Lvsmaster => ("Node cannot be specified for command", "lvs"),
@@ -183,6 +184,10 @@ async fn with_daemon(asker: &mut Asker, verbose: bool, command: Cmd, style: Styl
         Cmd::Ban { seconds } => admin::ban(asker, seconds).await,
         Cmd::Unban => admin::change(asker, Command::Unban).await,
         Cmd::Moveip { ip, pnn } => admin::moveip(asker, &ip, pnn).await,
+        Cmd::Addip { ip, iface } => reload::addip(asker, &ip, &iface).await,
+        Cmd::Delip { ip } => reload::delip(asker, &ip).await,
+        Cmd::Reloadips { nodes } => reload::reloadips(asker, nodes.as_deref()).await,
+        Cmd::Reloadnodes => reload::reloadnodes(asker).await,
         Cmd::Ipreallocate | Cmd::Recover => admin::change(asker, Command::IpReallocate).await,
         Cmd::Setifacelink { iface, link } => admin::setifacelink(asker, &iface, link == Link::Up).await,
         Cmd::Gratarp { ip, iface } => admin::gratarp(asker, &ip, &iface).await,

@@ -73,11 +73,9 @@ impl Driver {
             DaemonCommand::Tickles { addr, port } => self.tickles(addr, port),
             DaemonCommand::AddTickles { connections } => self.add_tickles(&connections),
             DaemonCommand::DelTickles { connections } => self.del_tickles(&connections),
-            DaemonCommand::ReloadIps
-            | DaemonCommand::NodesFile
-            | DaemonCommand::ReloadNodes => {
-                DaemonReply::Error("this daemon cannot do that yet".to_owned())
-            }
+            DaemonCommand::ReloadIps => return self.reload_ips(limit, reply),
+            DaemonCommand::NodesFile => return self.nodes_file(reply),
+            DaemonCommand::ReloadNodes => return self.reload_nodes(reply),
             DaemonCommand::Timeline { count } => {
                 let journal = self.journal.clone();
                 tokio::spawn(async move {

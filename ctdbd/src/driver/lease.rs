@@ -1,7 +1,7 @@
 //! The driver's side of the lease layer: the cluster lock for it, the set `held` of the gate, and its words for the machine.
 
 use super::Driver;
-use crate::gate::{Gate, GateConfig, GateState};
+use crate::gate::{Gate, GateConfig, GateError, GateState};
 use crate::guard::Guard;
 use crate::lease::{LeaseHandle, LeaseNews, boot_time};
 use crate::lock::{LockEvent, LockRecord};
@@ -87,7 +87,6 @@ impl LeaseLink {
 
     /// The public addresses of the configuration are these from now on, also to the guard. Returns at once; the gate follows, and goes
     /// on guarding an address that is still held until it is released.
-    #[allow(dead_code, reason = "Action::PublicAddresses, which comes with reloadips, calls it")]
     pub(super) fn set_addresses(&mut self, public: &[PublicAddress], guard: &Guard) {
         self.guarded.public = public.iter().map(|p| p.addr).collect();
         self.guarded.interfaces = public.iter().flat_map(|p| p.ifaces.clone()).collect();
@@ -266,16 +265,22 @@ pub(super) struct Passage {
 }
 
 impl Passage {
-    /// Before the scripts run.
-    pub(super) async fn before(&self, event: &Event) {
+    /// Before the scripts run. What must not run is answered.
+    pub(super) async fn before(&self, event: &Event) -> Option<RunResult> {
         if let Event::ReleaseIp { addr, .. } | Event::UpdateIp { addr, .. } = event {
             self.keeper.forget(*addr).await;
         }
         if let (Some((life, held)), Event::TakeIp { addr, .. } | Event::UpdateIp { addr, .. }) =
             (&self.held, event)
         {
-            held.clone().change(*life, *addr, true).await;
+            if !held.clone().change(*life, *addr, true).await {
+                return Some(RunResult::Done(EventOutcome::Failed {
+                    script: "gate".to_owned(),
+                    message: format!("the gate cannot guard {addr}; the log says why"),
+                }));
+            }
         }
+        None
     }
 
     /// After they ran, in whatever way.
@@ -321,18 +326,25 @@ impl Held {
         self.life.load(Ordering::SeqCst)
     }
 
-    /// Lets an address pass, or not any more. Waits for the kernel; what it refuses is logged, and the address stays silent.
-    async fn change(self, life: u64, addr: IpAddr, on: bool) {
+    /// Lets an address pass, or not any more. Waits for the kernel; what it refuses is logged, and the address stays silent. False if
+    /// the gate does not know the address: it would not hold it back.
+    async fn change(self, life: u64, addr: IpAddr, on: bool) -> bool {
         let done = tokio::task::spawn_blocking(move || {
             let _turn = self.turn();
             if self.life() != life {
                 return Ok(());
             }
+            // What the gate does not guard yet would not be held back by it.
+            self.guard_wanted()?;
             let (add, remove): (&[IpAddr], &[IpAddr]) = if on { (&[addr], &[]) } else { (&[], &[addr]) };
             self.gate.hold(add, remove)
         });
-        if let Ok(Err(e)) = done.await {
-            tracing::error!("gate: {addr}: {e}");
+        match done.await {
+            Ok(Err(e)) => {
+                tracing::error!("gate: {addr}: {e}");
+                false
+            }
+            Ok(Ok(())) | Err(_) => true,
         }
     }
 
@@ -341,15 +353,27 @@ impl Held {
         *self.wanted.lock().unwrap_or_else(PoisonError::into_inner) = Some(wanted);
         tokio::task::spawn_blocking(move || {
             let _turn = self.turn();
-            let wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner).take();
-            // Another task has done it already.
-            let Some(wanted) = wanted else { return };
-            match self.gate.reconfigure(&wanted) {
-                // It may be shut now.
-                Ok(()) => self.handle.wake(),
-                Err(e) => tracing::error!("gate: {e}"),
+            if let Err(e) = self.guard_wanted() {
+                tracing::error!("gate: {e}");
             }
         });
+    }
+
+    /// Makes the gate guard what it shall, unless it does already. What the kernel refuses is tried again with the next change. In turn.
+    fn guard_wanted(&self) -> Result<(), GateError> {
+        let wanted = || self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(config) = wanted().take() else { return Ok(()) };
+        match self.gate.reconfigure(&config) {
+            Ok(()) => {
+                // It may be shut now.
+                self.handle.wake();
+                Ok(())
+            }
+            Err(e) => {
+                wanted().get_or_insert(config);
+                Err(e)
+            }
+        }
     }
 
     /// Empties the set and ends its life: nothing wanted before passes any more. Blocks.

@@ -8,6 +8,7 @@ mod connections;
 mod events;
 mod lease;
 mod perform;
+mod reload;
 mod setup;
 
 pub use setup::{Fatal, run};
@@ -48,6 +49,7 @@ struct Inboxes {
     calls: mpsc::Receiver<Asked>,
     finds: mpsc::Receiver<(Pnn, oneshot::Sender<Option<PeerClient>>)>,
     clients: mpsc::UnboundedReceiver<connections::Seen>,
+    nodes_read: mpsc::UnboundedReceiver<reload::NodesRead>,
     term: Signal,
     int: Signal,
 }
@@ -77,6 +79,7 @@ struct Driver {
     guard: Guard,
     lock_text: Option<String>,
     netif: Netif,
+    reload: reload::Reload,
     announcements: Option<Announcements>,
     /// Connections of clients.
     clients: connections::ClientLink,
@@ -121,6 +124,7 @@ impl Driver {
                     let _ = answer.send(self.links.client(pnn));
                 }
                 Some(seen) = boxes.clients.recv() => self.on_clients_seen(seen),
+                Some(read) = boxes.nodes_read.recv() => self.on_nodes_read(read),
                 _ = boxes.term.recv() => self.feed(Input::Terminate),
                 _ = boxes.int.recv() => self.feed(Input::Terminate),
                 () = sleep_until(deadline) => self.on_time(),
@@ -154,11 +158,11 @@ impl Driver {
     }
 
     fn on_input(&mut self, input: Input) {
-        if let Input::Kernel { asked_at, .. } = &input {
-            self.statistics.count(if asked_at.is_some() { Count::Dumps } else { Count::Notifications });
-        }
         if let (Input::Kernel { state, .. }, Some(lease)) = (&input, &mut self.lease) {
             lease.interfaces_seen(state);
+        }
+        if let Input::Kernel { asked_at, .. } = &input {
+            self.statistics.count(if asked_at.is_some() { Count::Dumps } else { Count::Notifications });
         }
         if matches!(input, Input::Kernel { asked_at: Some(_), .. }) {
             self.observing = false;
@@ -234,6 +238,7 @@ impl Driver {
                 self.asked.retain(|_, reply| !reply.is_closed());
                 self.asked.insert(id, asked.reply);
                 self.feed(Input::Command { id, command });
+                self.reload.id.allow_mixed_versions(self.node.tunables().allow_mixed_versions());
             }
             AnyCommand::Daemon(command) => self.answer(command, asked.limit, asked.reply),
         }

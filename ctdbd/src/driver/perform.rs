@@ -56,6 +56,7 @@ impl Driver {
                     a.stop(addr);
                 }
             }
+            Action::PublicAddresses { list } => self.public_addresses(list),
             Action::Lock(LockAction::Acquire) => {
                 if let Some(lock) = &mut self.lock {
                     lock.ticket = Some(lock.handle.acquire());
@@ -98,14 +99,18 @@ impl Driver {
         let statistics = Arc::clone(&self.statistics);
         let passage = self.lease.as_ref().map(LeaseLink::passage);
         tokio::spawn(async move {
-            if let Some(passage) = &passage {
-                passage.before(&event).await;
-            }
+            let refused = match &passage {
+                Some(passage) => passage.before(&event).await,
+                None => None,
+            };
             if let Event::ReleaseIp { addr, .. } = &event {
                 // Before any script, and while the gate is open: clients get their RST.
                 ender.end(*addr).await;
             }
-            let result = counted(&runner, &statistics, &event, timeout).await;
+            let result = match refused {
+                Some(refused) => refused,
+                None => counted(&runner, &statistics, &event, timeout).await,
+            };
             if let Some(passage) = passage {
                 passage.after(&event, &result).await;
             }

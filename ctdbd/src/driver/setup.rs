@@ -5,10 +5,12 @@
 use super::connections::ClientLink;
 use super::events::{self, Events};
 use super::lease::{LeaseLink, random_session};
+use super::reload::Reload;
 use super::{Driver, Inboxes, Lock};
 use crate::admin_state::{AdminFile, AdminState, AdminStateError};
 use crate::calls::Calls;
 use crate::clock;
+use crate::config::cli::Cli;
 use crate::config::{ClusterLock, Config};
 use crate::gate::{Gate, GateConfig};
 use crate::guard::{self, Guard, GuardError};
@@ -21,7 +23,6 @@ use crate::netif::{Netif, NetifError, Watch};
 use crate::packet::{Announcements, Announcer};
 use crate::peer::{self, Dialer, Identity, LinkTable, NodeService};
 use crate::statistics::Statistics;
-use proto::wire::Hello;
 use recoverd::action::Persistent;
 use recoverd::input::Input;
 use recoverd::lease::{LeaseConfig, LockKind};
@@ -74,7 +75,7 @@ pub(super) fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> Fatal
 ///
 /// # Errors
 /// [`Fatal`], before anything of the network was touched.
-pub async fn run(config: Config, level: LevelHandle) -> Result<(u8, String), Fatal> {
+pub async fn run(config: Config, cli: Cli, level: LevelHandle) -> Result<(u8, String), Fatal> {
     let local = local::bind(&config.paths.socket)?;
     let listener = peer::listen(SocketAddr::new(config.address, config.port)).map_err(Fatal::Port)?;
     std::fs::create_dir_all(&config.paths.rundir).map_err(system("make CTDB_RUNDIR"))?;
@@ -106,7 +107,7 @@ pub async fn run(config: Config, level: LevelHandle) -> Result<(u8, String), Fat
     let (calls, calls_rx) = Calls::new();
     let statistics = Arc::new(Statistics::new(clock::wall_us()));
 
-    let Events { runner, notifier, cluster, .. } = events::events(&config, &netif)?;
+    let Events { runner, notifier, cluster, public } = events::events(&config, &netif)?;
     watch_kernel(kernel, netif.clone(), inputs.clone());
     let lock = match &config.conf.cluster_lock {
         None | Some(ClusterLock::Quorum) => None,
@@ -127,15 +128,17 @@ pub async fn run(config: Config, level: LevelHandle) -> Result<(u8, String), Fat
              set `cluster lock` in [cluster] of ctdb.conf (docs/cluster-lock.md)"
         );
     }
+    id.allow_mixed_versions(config.tunables.allow_mixed_versions());
     let dialers = id
-        .nodes
+        .nodes()
         .iter()
         .enumerate()
         .filter_map(|(n, addr)| Some((Pnn(u32::try_from(n).ok()?), (*addr)?)))
         .filter(|(pnn, _)| *pnn != config.pnn)
         .map(|(pnn, addr)| (pnn, Dialer::spawn(Arc::clone(&id), pnn, addr, links.clone())))
         .collect::<BTreeMap<_, _>>();
-    let node_service = NodeService::spawn(listener, Arc::clone(&id), links, calls.clone());
+    let node_service = NodeService::spawn(listener, Arc::clone(&id), links.clone(), calls.clone());
+    let (reload, nodes_read) = Reload::new(&config, cli, id, links, calls.clone(), public);
     let local_service = LocalService::spawn(local, config.pnn, calls, finds, &statistics);
     let announcements = match Announcer::open(netif.clone()) {
         Ok(announcer) => Some(Announcements::new(Arc::new(announcer))),
@@ -152,14 +155,12 @@ pub async fn run(config: Config, level: LevelHandle) -> Result<(u8, String), Fat
         calls: calls_rx,
         finds: finds_rx,
         clients: clients_rx,
+        nodes_read,
         term: signal(SignalKind::terminate()).map_err(system("watch SIGTERM"))?,
         int: signal(SignalKind::interrupt()).map_err(system("watch SIGINT"))?,
     };
     let driver = Driver {
-        node: Node::new(
-            machine_config(&config, admin_state, session, lease.is_some()),
-            clock::mono(),
-        ),
+        node: Node::new(machine_config(&config, admin_state, session, lease.is_some()), clock::mono()),
         inputs,
         session,
         host: hostname(),
@@ -171,6 +172,7 @@ pub async fn run(config: Config, level: LevelHandle) -> Result<(u8, String), Fat
         lease,
         guard,
         netif,
+        reload,
         announcements,
         clients: ClientLink::new(config.pnn, clients_seen, clock::mono()),
         runner,
@@ -207,32 +209,11 @@ fn remove(path: &Path) {
 }
 
 fn identity(config: &Config, session: Session) -> Identity {
-    let nodes: Vec<Option<IpAddr>> = config.nodes.lines.iter().map(|l| l.addr).collect();
-    Identity {
-        hello: Hello {
-            pnn: config.pnn,
-            session,
-            nodes_hash: nodes_hash(&nodes),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-        },
-        addr: config.address,
-        nodes,
-        port: config.port,
-    }
+    let nodes = config.nodes.lines.iter().map(|l| l.addr).collect();
+    Identity::new(config.pnn, config.address, config.port, session, nodes)
 }
 
-/// FNV-1a over the list: equal on all nodes and in all versions, which the standard hashers do not promise.
-fn nodes_hash(nodes: &[Option<IpAddr>]) -> u64 {
-    let text: String = nodes.iter().map(|n| n.map_or("#\n".to_owned(), |a| format!("{a}\n"))).collect();
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
-}
-
-fn machine_config(
-    config: &Config,
-    admin: AdminState,
-    session: Session,
-    leases: bool,
-) -> node::Config {
+fn machine_config(config: &Config, admin: AdminState, session: Session, leases: bool) -> node::Config {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
     let banned_for =
         admin.banned_until.map(|t| Duration::from_secs(t.saturating_sub(now))).filter(|d| !d.is_zero());
@@ -313,7 +294,7 @@ fn lease(
     if let Ok(gate) = &gate {
         guard.gate(gate.mark_base());
     }
-    let list = id.hello.nodes_hash;
+    let list = id.nodes_hash();
     let setup = LeaseSetup {
         config: LeaseConfig {
             me: config.pnn,
@@ -325,7 +306,7 @@ fn lease(
         },
         stored,
         addr: config.address,
-        nodes: id.nodes.clone(),
+        nodes: id.nodes(),
         port: config.port,
         gate: gate.as_ref().ok().cloned(),
         news,

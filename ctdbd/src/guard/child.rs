@@ -26,7 +26,7 @@ pub fn run() -> io::Result<()> {
     nix::unistd::setsid().map_err(io::Error::from)?;
     let mut words = io::stdin().lock().lines();
     let first = words.next().unwrap_or_else(|| Err(io::ErrorKind::UnexpectedEof.into()))?;
-    let Ok(Word::Begin { lock, report, addr, peers, port }) = serde_json::from_str(&first) else {
+    let Ok(Word::Begin { lock, report, addr, mut peers, port }) = serde_json::from_str(&first) else {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "the guard is started by ctdbd, not by hand"));
     };
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(&lock)?;
@@ -39,6 +39,7 @@ pub fn run() -> io::Result<()> {
     while let Some(Ok(line)) = words.next() {
         match serde_json::from_str(&line) {
             Ok(Word::Public(addrs)) => public = addrs,
+            Ok(Word::Peers(now)) => peers = now,
             Ok(Word::Gate(base)) => gate = Some(base),
             Ok(Word::Session(now)) => session = now,
             Ok(Word::Goodbye) => return Ok(()),

@@ -34,6 +34,8 @@ enum Word {
     },
     /// All public addresses of the configuration, at start and after each reload.
     Public(Vec<IpAddr>),
+    /// All other nodes, after the nodes file changed.
+    Peers(Vec<IpAddr>),
     /// The base of the gate's marks: with it the guard can shut the gate.
     Gate(u32),
     /// The present lease session.

@@ -65,6 +65,11 @@ impl Guard {
         self.say(Word::Public(addrs));
     }
 
+    /// The nodes file changed: these are the other nodes.
+    pub fn peers(&self, addrs: Vec<IpAddr>) {
+        self.say(Word::Peers(addrs));
+    }
+
     /// With this base of marks the gate can be shut.
     pub fn gate(&self, base: u32) {
         self.say(Word::Gate(base));

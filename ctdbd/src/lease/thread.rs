@@ -50,6 +50,8 @@ struct Shown {
 /// An input on its way to the thread.
 struct Fed {
     input: LeaseInput,
+    /// Addresses of nodes that a new nodes file brings; those of nodes that it deletes count until the lease layer has settled it.
+    peers: Vec<(Pnn, SocketAddr)>,
     /// News of the cluster lock: the wish that they answer.
     wish: Option<u64>,
 }
@@ -79,13 +81,19 @@ impl LeaseHandle {
 
     /// Feeds the machine.
     pub fn feed(&self, input: LeaseInput) {
-        self.send(Fed { input, wish: None });
+        self.send(Fed { input, peers: Vec::new(), wish: None });
+    }
+
+    /// Another nodes file: nodes that are not deleted with their addresses, and its hash. It takes force with a new epoch (d22).
+    pub fn nodes_list(&self, peers: Vec<(Pnn, SocketAddr)>, list: u64) {
+        let nodes = peers.iter().map(|(pnn, _)| *pnn).collect();
+        self.send(Fed { input: LeaseInput::NodesList { nodes, list }, peers, wish: None });
     }
 
     /// Feeds news of the cluster lock, which answer that wish. They are passed over if the machine has another wish by now: the lock
     /// that was had may have been let go meanwhile.
     pub fn feed_lock(&self, wish: u64, input: LeaseInput) {
-        self.send(Fed { input, wish: Some(wish) });
+        self.send(Fed { input, peers: Vec::new(), wish: Some(wish) });
     }
 
     fn send(&self, fed: Fed) {
@@ -181,8 +189,9 @@ impl Thread {
             let sleep = Duration::from_micros(self.lease.due_in(clocks::now())).min(LONGEST);
             self.wait(wake, sleep);
             let mut idle = true;
-            while let Ok(Fed { input, wish }) = inputs.try_recv() {
+            while let Ok(Fed { input, peers, wish }) = inputs.try_recv() {
                 idle = false;
+                self.peers.extend(peers);
                 if wish.is_some_and(|w| w != self.lock_wish) {
                     continue;
                 }

@@ -70,7 +70,7 @@ pub(super) async fn screen(
 }
 
 async fn inspect(stream: &TcpStream, from: IpAddr, id: &Identity) -> Result<(), String> {
-    if !id.nodes.iter().flatten().any(|n| *n == from.to_canonical()) {
+    if !id.nodes().iter().flatten().any(|n| *n == from.to_canonical()) {
         return Err("the address is not in the nodes file".to_owned());
     }
     stream.set_nodelay(true).map_err(|e| e.to_string())?;

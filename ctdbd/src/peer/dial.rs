@@ -119,7 +119,7 @@ async fn open(id: &Arc<Identity>, pnn: Pnn, addr: IpAddr) -> Result<Open, String
         .max_decoding_message_size(MAX_MESSAGE)
         .max_encoding_message_size(MAX_MESSAGE);
     let (outbox, inbox) = mpsc::channel::<PeerMsg>(QUEUE);
-    let first = PeerFrame::from(&id.hello);
+    let first = PeerFrame::from(&id.hello());
     let frames = tokio_stream::once(first).chain(ReceiverStream::new(inbox).map(|m| PeerFrame::from(&m)));
     let mut replies = client.link(frames).await.map_err(|s| s.message().to_owned())?.into_inner();
     let first = replies.message().await.map_err(|s| s.message().to_owned())?;

@@ -19,7 +19,8 @@ use proto::wire::Hello;
 use recoverd::model::{Pnn, Session};
 use recoverd::msg::PeerMsg;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use tokio::sync::mpsc;
 use tonic::transport::Channel;
 
@@ -29,31 +30,116 @@ const QUEUE: usize = 8192;
 /// What every link needs to know.
 #[derive(Debug)]
 pub struct Identity {
-    /// What we say first.
-    pub hello: Hello,
+    /// This node.
+    pub pnn: Pnn,
     /// Our private address: the source of what we dial.
     pub addr: IpAddr,
-    /// Private addresses by node number; `None` for deleted ones.
-    pub nodes: Vec<Option<IpAddr>>,
     /// TCP port of all node services.
     pub port: u16,
+    session: Session,
+    list: RwLock<List>,
+    /// AllowMixedVersions.
+    mixed: AtomicBool,
+}
+
+/// The nodes file in force.
+#[derive(Debug)]
+struct List {
+    /// Private addresses by node number; `None` for deleted ones.
+    nodes: Vec<Option<IpAddr>>,
+    hash: u64,
+    /// Of the file before: nodes that have not read the new one yet are still talked to.
+    before: Option<u64>,
+}
+
+/// FNV-1a over the list: equal on all nodes and in all versions, which the standard hashers do not promise.
+#[must_use]
+pub fn nodes_hash(nodes: &[Option<IpAddr>]) -> u64 {
+    let text: String = nodes.iter().map(|n| n.map_or("#\n".to_owned(), |a| format!("{a}\n"))).collect();
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// Of this program; daemons of another major.minor version are other programs.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Major and minor version.
+fn series(version: &str) -> Vec<&str> {
+    version.split('.').take(2).collect()
 }
 
 impl Identity {
+    /// With the nodes file of the start.
+    #[must_use]
+    pub fn new(pnn: Pnn, addr: IpAddr, port: u16, session: Session, nodes: Vec<Option<IpAddr>>) -> Self {
+        let list = RwLock::new(List { hash: nodes_hash(&nodes), nodes, before: None });
+        Self { pnn, addr, port, session, list, mixed: AtomicBool::new(false) }
+    }
+
+    fn list(&self) -> RwLockReadGuard<'_, List> {
+        self.list.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Private addresses by node number; `None` for deleted ones.
+    #[must_use]
+    pub fn nodes(&self) -> Vec<Option<IpAddr>> {
+        self.list().nodes.clone()
+    }
+
+    /// The hash of the nodes file in force.
+    #[must_use]
+    pub fn nodes_hash(&self) -> u64 {
+        self.list().hash
+    }
+
+    /// The private address of a node that is not deleted.
+    fn node(&self, pnn: Pnn) -> Option<IpAddr> {
+        self.list().nodes.get(pnn.index()).copied().flatten()
+    }
+
+    /// Another nodes file is in force. Links that are up stay up; new ones may come with the file before, too.
+    pub fn set_nodes(&self, nodes: Vec<Option<IpAddr>>) {
+        let mut list = self.list.write().unwrap_or_else(PoisonError::into_inner);
+        let before = Some(list.hash);
+        *list = List { hash: nodes_hash(&nodes), nodes, before };
+    }
+
+    /// AllowMixedVersions of this node.
+    pub fn allow_mixed_versions(&self, yes: bool) {
+        self.mixed.store(yes, Ordering::Relaxed);
+    }
+
+    /// What we say first.
+    fn hello(&self) -> Hello {
+        Hello {
+            pnn: self.pnn,
+            session: self.session,
+            nodes_hash: self.nodes_hash(),
+            version: VERSION.to_owned(),
+        }
+    }
+
     /// Checks what a peer says first.
     fn check(&self, hello: &Hello) -> Result<(), String> {
         let pnn = hello.pnn;
-        if pnn == self.hello.pnn {
+        if pnn == self.pnn {
             return Err(format!(
                 "it calls itself node {pnn}, which is this node: is the same nodes file line used twice?"
             ));
         }
-        if self.nodes.get(pnn.index()).copied().flatten().is_none() {
+        if self.node(pnn).is_none() {
             return Err(format!("it calls itself node {pnn}, which is not in our nodes file"));
         }
-        if hello.nodes_hash != self.hello.nodes_hash {
+        let list = self.list();
+        if hello.nodes_hash != list.hash && Some(hello.nodes_hash) != list.before {
             return Err(format!(
-                "node {pnn} has another nodes file: make the files equal and restart the node that is wrong"
+                "node {pnn} has another nodes file: make the files equal on all nodes and run `ctdb reloadnodes`, or restart the node that is wrong"
+            ));
+        }
+        if series(&hello.version) != series(VERSION) && !self.mixed.load(Ordering::Relaxed) {
+            return Err(format!(
+                "node {pnn} runs ctdbd {}, this node {VERSION}: nodes of different versions do not work together; install the same on both, \
+                 or set the tunable AllowMixedVersions=1 on all nodes while you upgrade one after the other",
+                hello.version
             ));
         }
         Ok(())
@@ -124,3 +210,44 @@ pub enum LinkEvent {
 pub struct CloseHandle(
     #[expect(dead_code, reason = "held for its drop")] Arc<tokio::sync::oneshot::Sender<()>>,
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity(nodes: &[&str]) -> Identity {
+        let nodes = nodes.iter().map(|n| n.parse().ok()).collect();
+        Identity::new(Pnn(0), "10.1.0.1".parse().unwrap(), 4379, Session(1), nodes)
+    }
+
+    fn hello(id: &Identity, pnn: u32) -> Hello {
+        Hello { pnn: Pnn(pnn), ..id.hello() }
+    }
+
+    #[test]
+    fn the_file_before_is_good_enough_while_it_is_being_replaced() {
+        let (two, three) = (["10.1.0.1", "10.1.0.2"], ["10.1.0.1", "10.1.0.2", "10.1.0.3"]);
+        let (old, new) = (identity(&two), identity(&three));
+        assert!(old.check(&hello(&new, 1)).unwrap_err().contains("another nodes file"));
+        let late = hello(&old, 1);
+        assert!(new.check(&late).is_err());
+        old.set_nodes(new.nodes());
+        assert_eq!(old.check(&hello(&new, 1)), Ok(()));
+        assert_eq!(old.check(&hello(&new, 2)), Ok(()));
+        assert_eq!(old.check(&late), Ok(()), "node 1 has not read it yet");
+        old.set_nodes(vec![new.nodes()[0], None, new.nodes()[2]]);
+        assert!(old.check(&hello(&old, 1)).unwrap_err().contains("not in our nodes file"));
+    }
+
+    #[test]
+    fn other_versions_are_talked_to_only_where_that_is_allowed() {
+        let id = identity(&["10.1.0.1", "10.1.0.2"]);
+        let of = |version: &str| Hello { version: version.to_owned(), ..hello(&id, 1) };
+        let (ours, other) = (series(VERSION).join("."), "99.0.3");
+        assert_eq!(id.check(&of(&format!("{ours}.77"))), Ok(()), "a bug fix is no other version");
+        let why = id.check(&of(other)).unwrap_err();
+        assert!(why.contains("node 1 runs ctdbd 99.0.3") && why.contains("AllowMixedVersions=1"), "{why}");
+        id.allow_mixed_versions(true);
+        assert_eq!(id.check(&of(other)), Ok(()));
+    }
+}

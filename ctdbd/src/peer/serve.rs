@@ -42,7 +42,7 @@ impl NodeService {
     }
 
     fn source(&self, from: Option<IpAddr>, claimed: recoverd::model::Pnn) -> Result<(), String> {
-        let want = self.id.nodes.get(claimed.index()).copied().flatten();
+        let want = self.id.node(claimed);
         if want.is_some() && from.map(|a| a.to_canonical()) == want {
             return Ok(());
         }
@@ -76,7 +76,7 @@ impl Node for NodeService {
         let up = LinkEvent::InUp { pnn, session, link, close: CloseHandle(Arc::new(close)) };
         self.events.send(up).await.map_err(|_| Status::unavailable("the daemon is ending"))?;
         let (hold, held) = mpsc::channel::<Result<PeerFrame, Status>>(1);
-        let mine = Ok(PeerFrame::from(&self.id.hello));
+        let mine = Ok(PeerFrame::from(&self.id.hello()));
         tokio::spawn(listen_to(pnn, link, frames, closed, self.events.clone(), hold));
         Ok(Response::new(Box::pin(tokio_stream::once(mine).chain(ReceiverStream::new(held)))))
     }
@@ -84,8 +84,8 @@ impl Node for NodeService {
     async fn call(&self, request: Request<CallRequest>) -> Result<Response<CallReply>, Status> {
         let call =
             Call::try_from(request.into_inner()).map_err(|e| Status::invalid_argument(e.to_string()))?;
-        if call.pnn.is_some_and(|p| p != self.id.hello.pnn) {
-            return Err(Status::invalid_argument(format!("this is node {}", self.id.hello.pnn)));
+        if call.pnn.is_some_and(|p| p != self.id.pnn) {
+            return Err(Status::invalid_argument(format!("this is node {}", self.id.pnn)));
         }
         let reply = self.calls.ask(call.command, call.timeout).await?;
         Ok(Response::new((&reply).into()))

@@ -23,9 +23,10 @@ impl Node {
             return;
         }
         self.operator(format!("addip {addr}/{} {}", public.prefix, public.ifaces.join(",")), cx);
+        let at = cx.actions.len();
         self.requests.coming = true;
         self.configure(PublicAddress { addr, ..public }, cx);
-        self.configured(id, "addip", cx);
+        self.configured(id, "addip", at, cx);
     }
 
     /// `ctdb delip`: until the daemon restarts or reads its file again.
@@ -37,9 +38,10 @@ impl Node {
             return;
         }
         self.operator(format!("delip {addr}"), cx);
+        let at = cx.actions.len();
         self.requests.coming = true;
         self.unconfigure(addr, cx);
-        self.configured(id, "delip", cx);
+        self.configured(id, "delip", at, cx);
     }
 
     /// `ctdb reloadips`: these and no others.
@@ -50,6 +52,7 @@ impl Node {
             .collect();
         let gone: Vec<IpAddr> = self.ips.map.keys().filter(|a| !list.contains_key(a)).copied().collect();
         self.operator(format!("reloadips: {} public address(es)", list.len()), cx);
+        let at = cx.actions.len();
         self.requests.coming = true;
         for addr in gone {
             self.unconfigure(addr, cx);
@@ -57,7 +60,7 @@ impl Node {
         for public in list.into_values() {
             self.configure(public, cx);
         }
-        self.configured(id, "reloadips", cx);
+        self.configured(id, "reloadips", at, cx);
     }
 
     /// The entry is as wanted from now on.
@@ -127,8 +130,9 @@ impl Node {
     }
 
     /// After the change: everybody must know, and the run that follows answers the command.
-    fn configured(&mut self, id: u64, word: &str, cx: &mut Cx) {
-        self.tell_public_addresses(cx);
+    /// Actions from `at` on are of the change: what holds packets back must know of it before they are done.
+    fn configured(&mut self, id: u64, word: &str, at: usize, cx: &mut Cx) {
+        cx.actions.insert(at, self.all_public_addresses());
         self.forget_gone(cx);
         self.hosting_changed(format!("other public addresses on node {}", self.cfg.me), cx);
         self.reallocate(id, word, cx);
@@ -151,11 +155,10 @@ impl Node {
             cx.journal(Kind::Address, None, format!("{addr} is no public address of this node any more"));
         }
         self.availability_changed();
-        self.tell_public_addresses(cx);
+        cx.actions.push(self.all_public_addresses());
     }
 
-    fn tell_public_addresses(&self, cx: &mut Cx) {
-        let list = self.ips.map.values().map(|e| e.public.clone()).collect();
-        cx.actions.push(Action::PublicAddresses { list });
+    fn all_public_addresses(&self) -> Action {
+        Action::PublicAddresses { list: self.ips.map.values().map(|e| e.public.clone()).collect() }
     }
 }

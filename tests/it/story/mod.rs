@@ -4,6 +4,7 @@ mod crash;
 mod ipv6;
 mod link;
 mod operator;
+mod reload;
 mod repair;
 mod scripts;
 mod shutdown;
