@@ -53,9 +53,12 @@ impl Drains {
         all: &BTreeMap<ServiceId, Vec<DestId>>,
         deadline: impl Fn(&ServiceId) -> Duration,
     ) {
-        self.drains
-            .retain(|(s, d), drain| drain.by_operator || !all.get(s).is_some_and(|dests| dests.contains(d)));
-        self.drains.retain(|(s, _), _| all.contains_key(s));
+        self.drains.retain(|(s, d), drain| {
+            let configured = all.get(s).is_some_and(|dests| dests.contains(d));
+            // Who leaves the configuration is nobody's to take back, and drains like others that leave.
+            drain.by_operator &= configured;
+            all.contains_key(s) && (drain.by_operator || !configured)
+        });
         for (id, service) in &before.services {
             let Some(stays) = all.get(id) else { continue };
             for (dest, settings) in service.dests.iter().filter(|(d, _)| !stays.contains(d)) {

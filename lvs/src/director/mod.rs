@@ -55,7 +55,8 @@ pub enum Fact {
     Addresses(BTreeSet<IpAddr>),
 }
 
-/// What the director wants done. After any that is not empty, and after every reload: reconcile with [`Director::desired`].
+/// What the director wants done. After any [`Action::Log`] or [`Action::Happened`], after every reload and drain, and when a drain's
+/// deadline has come: reconcile with [`Director::desired`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Probe.
@@ -91,10 +92,13 @@ struct Slot {
     checker: Checker,
     /// Index of the virtual server.
     vs: usize,
-    /// Index of the real server in it.
-    real: usize,
+    /// Name of the real server.
+    real: String,
     check: Check,
 }
+
+/// Checkers by virtual server and real server, in the order of the configuration.
+type Layout = Vec<Vec<Vec<CheckerId>>>;
 
 /// The machine.
 #[derive(Debug, Clone)]
@@ -103,6 +107,7 @@ pub struct Director {
     seed: u64,
     last_id: u64,
     slots: BTreeMap<CheckerId, Slot>,
+    layout: Layout,
     /// One for each virtual server, in order.
     states: Vec<ServiceState>,
     addresses: Option<BTreeSet<IpAddr>>,
@@ -120,6 +125,7 @@ impl Director {
             seed,
             last_id: 0,
             slots: BTreeMap::new(),
+            layout: Vec::new(),
             states: Vec::new(),
             addresses: None,
             drains: Drains::default(),
@@ -130,25 +136,29 @@ impl Director {
     /// Takes a fact.
     pub fn handle(&mut self, fact: Fact, now: Duration) -> Vec<Action> {
         let mut actions = Vec::new();
-        match fact {
+        let (who, input) = match fact {
             Fact::Tick => {
-                let ids: Vec<CheckerId> = self.slots.keys().copied().collect();
-                for id in ids {
-                    self.feed(id, checker::Input::Tick, now, &mut actions);
-                }
+                let due = |s: &Slot| s.checker.next_deadline().is_some_and(|t| t <= now);
+                (self.slots.iter().filter(|(_, s)| due(s)).map(|(id, _)| *id).collect(), checker::Input::Tick)
             }
             Fact::Result { checker, probe, result } => {
-                self.feed(checker, checker::Input::Result { probe, result }, now, &mut actions);
+                (vec![checker], checker::Input::Result { probe, result })
             }
-            Fact::Died { checker, probe, why } => {
-                self.feed(checker, checker::Input::Died { probe, why }, now, &mut actions);
-            }
+            Fact::Died { checker, probe, why } => (vec![checker], checker::Input::Died { probe, why }),
             Fact::Addresses(addresses) => {
                 self.addresses = Some(addresses);
                 self.suspend(now, &mut actions);
+                return actions;
             }
+        };
+        let mut touched = BTreeSet::new();
+        for id in who {
+            self.feed(id, input.clone(), now, &mut actions);
+            touched.extend(self.slots.get(&id).map(|s| s.vs));
         }
-        self.settle(&mut actions);
+        for vs in touched {
+            self.settle(vs, &mut actions);
+        }
         actions
     }
 
@@ -223,9 +233,11 @@ impl Director {
 
     /// The health of the real servers of one virtual server.
     fn health(&self, vs: usize, of: &VirtualServer) -> Vec<RealState> {
-        let checkers =
-            |real| self.slots.values().filter(move |s| (s.vs, s.real) == (vs, real)).map(|s| &s.checker);
-        of.real_servers.iter().enumerate().map(|(n, real)| combine(real.weight, checkers(n))).collect()
+        let real = of.real_servers.iter().zip(&self.layout[vs]);
+        real.map(|(real, ids)| {
+            combine(real.weight, ids.iter().filter_map(|id| self.slots.get(id)).map(|s| &s.checker))
+        })
+        .collect()
     }
 
     fn feed(&mut self, id: CheckerId, input: checker::Input, now: Duration, actions: &mut Vec<Action>) {
@@ -247,9 +259,9 @@ impl Director {
                     format!("failed {times} of {}: {reason}", slot.check.timing.retry + 1)
                 }
             };
-            let vs = &self.config.virtual_servers[slot.vs];
-            let (real, kind) = (vs.real_servers[slot.real].name(), slot.check.kind.name());
-            let object = format!("virtual server {}, real server {real}, {kind}", vs.name);
+            let vs = &self.config.virtual_servers[slot.vs].name;
+            let object =
+                format!("virtual server {vs}, real server {}, {}", slot.real, slot.check.kind.name());
             actions.push(Action::Log { object, text });
         }
     }
@@ -271,12 +283,10 @@ impl Director {
         }
     }
 
-    /// After facts: what became of servers and quorums.
-    fn settle(&mut self, actions: &mut Vec<Action>) {
-        for n in 0..self.states.len() {
-            let health = self.health(n, &self.config.virtual_servers[n]);
-            let events = self.states[n].update(&self.config.virtual_servers[n], &health);
-            actions.extend(events.into_iter().map(Action::Happened));
-        }
+    /// After facts: what became of the servers and the quorum of one virtual server.
+    fn settle(&mut self, vs: usize, actions: &mut Vec<Action>) {
+        let health = self.health(vs, &self.config.virtual_servers[vs]);
+        let events = self.states[vs].update(&self.config.virtual_servers[vs], &health);
+        actions.extend(events.into_iter().map(Action::Happened));
     }
 }

@@ -16,6 +16,7 @@ impl Director {
         let before = self.healthy();
         let mut old_slots = std::mem::take(&mut self.slots);
         let old_states = std::mem::take(&mut self.states);
+        let old_layout = std::mem::take(&mut self.layout);
         let old = std::mem::replace(&mut self.config, config);
         let was = |vs: &VirtualServer| {
             let n = old.virtual_servers.iter().position(|o| o.name == vs.name)?;
@@ -25,6 +26,7 @@ impl Director {
         for (n, vs) in self.config.virtual_servers.iter().enumerate() {
             let was = was(vs);
             let mut up = Vec::new();
+            let mut layout = vec![Vec::new(); vs.real_servers.len()];
             for (m, real) in vs.real_servers.iter().enumerate() {
                 let was_real = was.and_then(|(o, old, state)| {
                     let r = old.real_servers.iter().position(|r| r.name() == real.name())?;
@@ -32,7 +34,8 @@ impl Director {
                 });
                 up.push(was_real.map(|(_, _, up)| up));
                 for check in &real.checks {
-                    let kept = was_real.and_then(|(o, r, _)| take_same(&mut old_slots, o, r, check));
+                    let kept =
+                        was_real.and_then(|(o, r, _)| take_same(&mut old_slots, &old_layout[o][r], check));
                     let (id, checker) = kept.unwrap_or_else(|| {
                         self.last_id += 1;
                         let seed = self.seed.wrapping_add(self.last_id);
@@ -42,9 +45,11 @@ impl Director {
                         };
                         (CheckerId(self.last_id), checker)
                     });
-                    self.slots.insert(id, Slot { checker, vs: n, real: m, check: check.clone() });
+                    layout[m].push(id);
+                    self.slots.insert(id, Slot { checker, vs: n, real: real.name(), check: check.clone() });
                 }
             }
+            self.layout.push(layout);
             let health = self.health(n, vs);
             let state = match was {
                 None => {
@@ -69,7 +74,9 @@ impl Director {
         }
         self.leave(&before, now);
         self.suspend(now, &mut actions);
-        self.settle(&mut actions);
+        for vs in 0..self.states.len() {
+            self.settle(vs, &mut actions);
+        }
         actions
     }
 
@@ -88,16 +95,13 @@ impl Director {
     }
 }
 
-/// Takes the checker of the same check of the same real server, wherever it stands in the file.
+/// Takes the checker of the same check out of those of its real server, wherever it stood in the file.
 fn take_same(
     slots: &mut BTreeMap<CheckerId, Slot>,
-    vs: usize,
-    real: usize,
+    of: &[CheckerId],
     check: &Check,
 ) -> Option<(CheckerId, Checker)> {
-    let same = |s: &Slot| {
-        (s.vs, s.real) == (vs, real) && Check { at: check.at.clone(), ..s.check.clone() } == *check
-    };
-    let id = *slots.iter().find(|(_, s)| same(s))?.0;
+    let same = |s: &Slot| Check { at: check.at.clone(), ..s.check.clone() } == *check;
+    let id = *of.iter().find(|id| slots.get(id).is_some_and(same))?;
     Some((id, slots.remove(&id)?.checker))
 }

@@ -82,13 +82,11 @@ impl Director {
     }
 
     fn checks(&self, vs: usize, real: usize) -> Vec<CheckView> {
-        let mine = self.slots.iter().filter(|(_, s)| (s.vs, s.real) == (vs, real));
-        mine.map(|(id, s)| CheckView {
-            id: *id,
-            kind: s.check.kind.name().to_owned(),
-            state: s.checker.state(),
-            reason: s.checker.reason().to_owned(),
-        })
-        .collect()
+        let view = |id: &CheckerId| {
+            let s = self.slots.get(id)?;
+            let (kind, reason) = (s.check.kind.name().to_owned(), s.checker.reason().to_owned());
+            Some(CheckView { id: *id, kind, state: s.checker.state(), reason })
+        };
+        self.layout[vs][real].iter().filter_map(view).collect()
     }
 }

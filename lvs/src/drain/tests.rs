@@ -75,6 +75,13 @@ fn what_comes_back_is_not_drained() {
     d.left(&table(&[(1, 1), (2, 7)]), &[(id(), vec![dest(1)])].into(), |_| S * 10);
     d.left(&table(&[(1, 1), (2, 0)]), &[(id(), vec![dest(1), dest(2)])].into(), |_| S * 10);
     assert!(d.all().is_empty());
+    d.start(id(), dest(2), DestSettings::default(), S * 10);
+    d.left(&table(&[(1, 1)]), &[(id(), vec![dest(1)])].into(), |_| S * 10);
+    assert_eq!(laid(&mut d, &[(1, 1)], &[(1, 1), (2, 0)], None, S * 10), [(1, 1)]);
+    assert!(
+        d.all().is_empty(),
+        "an operator's drain of what left the configuration is forgotten when it ends"
+    );
     d.start(id(), dest(1), DestSettings::default(), S);
     d.left(&table(&[]), &BTreeMap::new(), |_| S);
     assert!(d.all().is_empty(), "the service went, and its drains with it");
