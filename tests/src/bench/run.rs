@@ -146,8 +146,10 @@ fn once(bed: &mut Bed, peer: Peer, scenario: Scenario, limit: Duration) -> Resul
     let seen = || affected.iter().filter_map(|a| report.get(*a));
     let gap = done.then(|| seen().flat_map(|r| &r.gaps).map(|g| millis(g.length_ns)).fold(0.0, f64::max));
     let served = done.then(|| {
-        let last = seen().filter_map(|r| Some(r.transitions.last()?.at_ns)).max().unwrap_or(mark.at_ns);
-        millis(last.saturating_sub(mark.at_ns))
+        // Another node began to answer, or the same one again.
+        let moved = seen().filter_map(|r| r.transitions.last()).map(|t| t.at_ns);
+        let back = seen().flat_map(|r| &r.gaps).map(|g| g.from_ns + g.length_ns);
+        millis(moved.chain(back).max().unwrap_or(mark.at_ns).saturating_sub(mark.at_ns))
     });
     let others = report.addresses.iter().filter(|(a, _)| !affected.contains(a));
     let others = others.flat_map(|(_, r)| &r.gaps).map(|g| millis(g.length_ns)).fold(0.0, f64::max);
