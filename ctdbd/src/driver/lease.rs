@@ -3,14 +3,14 @@
 use super::Driver;
 use crate::gate::{Gate, GateConfig, GateError, GateState};
 use crate::guard::Guard;
-use crate::lease::{LeaseHandle, LeaseNews, boot_time};
+use crate::lease::{self, LeaseHandle, LeaseNews, Proofs};
 use crate::lock::{LockEvent, LockRecord};
 use crate::netif::{Keeper, LifetimePolicy, Netif};
 use eventscripts::RunResult;
 use recoverd::action::LeaseWish;
 use recoverd::input::Input;
-use recoverd::lease::{Clocks, LeaseInput, LockOrder};
-use recoverd::model::{Epoch, Event, EventOutcome, KernelState, Mono, PublicAddress, Session};
+use recoverd::lease::{LeaseInput, LockOrder};
+use recoverd::model::{Event, EventOutcome, KernelState, PublicAddress, Session};
 use recoverd::view::{LeaseReport, LeaseView};
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher};
@@ -34,10 +34,8 @@ pub(super) struct LeaseLink {
     /// The public interfaces that there were when the gate last looked, with their indices.
     interfaces: BTreeMap<String, u32>,
     view: Option<LeaseView>,
-    /// Proofs of the lock that were asked for: the lock's thread knows one clock only.
-    proofs: BTreeMap<Mono, Clocks>,
-    /// The epoch whose record the proof asked for then will confirm.
-    recording: Option<(Mono, Epoch)>,
+    /// Proofs of the lock that were asked for.
+    proofs: Proofs,
     /// The lease layer's present wish for the lock: news of the lock name it.
     wish: u64,
     /// The lock is held for the present ticket, and what was found in it.
@@ -71,8 +69,7 @@ impl LeaseLink {
             guarded,
             interfaces: BTreeMap::new(),
             view: None,
-            proofs: BTreeMap::new(),
-            recording: None,
+            proofs: Proofs::default(),
             wish: 0,
             acquired: None,
             session: None,
@@ -160,7 +157,7 @@ impl Driver {
         match order {
             LockOrder::Queue => {
                 lease.wish = wish;
-                lease.recording = None;
+                lease.proofs.forget_record();
                 let before = lock.ticket.replace(lock.handle.acquire());
                 if before != lock.ticket {
                     lease.acquired = None;
@@ -176,9 +173,7 @@ impl Driver {
                 lock.ticket = None;
             }
             LockOrder::Record(record) => {
-                // By the clock of all other proofs: it is compared with theirs.
-                let at = boot_time();
-                lease.recording = Some((at, record.epoch));
+                let number = lease.proofs.record(lease::now(), record.epoch);
                 let host = self.host.clone();
                 lock.handle.record(LockRecord {
                     epoch: record.epoch,
@@ -187,13 +182,9 @@ impl Driver {
                     lease: record.session,
                     host,
                 });
-                lock.handle.prove(at);
+                lock.handle.prove(number);
             }
-            LockOrder::Prove { at } => {
-                // A proof asked for while another waits to begin replaces it.
-                lease.proofs.insert(at.boot, at);
-                lock.handle.prove(at.boot);
-            }
+            LockOrder::Prove { at } => lock.handle.prove(lease.proofs.prove(at)),
         }
     }
 
@@ -203,7 +194,7 @@ impl Driver {
         match event {
             LockEvent::Acquired { ticket, record, latency, .. } if lock.ticket == Some(ticket) => {
                 tracing::info!("cluster lock taken ({} ms)", latency.as_millis());
-                lease.proofs.clear();
+                lease.proofs.forget_proofs();
                 let previous = record.map(|r| recoverd::lease::LockRecord {
                     epoch: r.epoch,
                     list: r.list,
@@ -223,13 +214,12 @@ impl Driver {
                 lease.handle.feed_lock(lease.wish, LeaseInput::LockLost);
             }
             LockEvent::Proved { ticket, asked_at } if lock.ticket == Some(ticket) => {
-                if let Some((at, epoch)) = lease.recording.filter(|(at, _)| asked_at >= *at) {
-                    tracing::debug!("epoch {epoch} recorded in the cluster lock at {at:?}");
-                    lease.recording = None;
+                let (epoch, asked) = lease.proofs.proved(asked_at);
+                if let Some(epoch) = epoch {
+                    tracing::debug!("epoch {epoch} recorded in the cluster lock");
                     lease.handle.feed_lock(lease.wish, LeaseInput::LockRecorded { epoch });
                 }
-                if let Some(asked_at) = lease.proofs.remove(&asked_at) {
-                    lease.proofs.retain(|_, at| *at > asked_at);
+                if let Some(asked_at) = asked {
                     lease.handle.feed_lock(lease.wish, LeaseInput::LockProved { asked_at });
                 }
             }

@@ -6,7 +6,8 @@ use recoverd::model::Mono;
 use std::time::Duration;
 
 /// Now, on both clocks.
-pub(super) fn now() -> Clocks {
+#[must_use]
+pub fn now() -> Clocks {
     Clocks { boot: read(ClockId::CLOCK_BOOTTIME), raw: read(ClockId::CLOCK_MONOTONIC_RAW) }
 }
 
@@ -14,12 +15,6 @@ fn read(clock: ClockId) -> Mono {
     // Both clocks exist on every Linux; should one fail all the same, a time that stands still ends every lease at once by the other.
     clock_gettime(clock)
         .map_or(Mono(0), |t| Mono(u64::try_from(Duration::from(t).as_micros()).unwrap_or(u64::MAX)))
-}
-
-/// CLOCK_BOOTTIME, by which proofs of the cluster lock are dated.
-#[must_use]
-pub fn boot_time() -> Mono {
-    now().boot
 }
 
 /// What is left until `deadline` for a holder: until the first of the clocks has reached it.

@@ -5,10 +5,12 @@
 //! time (the cluster lock, dropping addresses) is done by the driver, which is told by [`LeaseNews`] and answers by [`LeaseHandle`].
 
 mod clocks;
+mod proofs;
 mod thread;
 mod wire;
 
-pub use clocks::boot_time;
+pub use clocks::now;
+pub use proofs::Proofs;
 pub use thread::{LeaseHandle, LeaseSetup, Waiting};
 pub use wire::fenced;
 

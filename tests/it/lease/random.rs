@@ -2,7 +2,7 @@
 
 use super::network::{mute, unmute};
 use super::{BOUND, SOON, Trial, trial_by_quorum};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The lot: the same in every run.
 const SEED: u64 = 4;
@@ -34,6 +34,8 @@ fn fault(t: &mut Trial, number: usize, victim: usize, kind: usize) {
         5 => t.c.lab.cut_cable(victim, &t.c.iface).unwrap(),
         _ => t.c.daemon(victim).terminate().unwrap(),
     });
+    // To the witness an address that is back within 60 ms never left.
+    std::thread::sleep(Duration::from_millis(100));
     match kind {
         0 | 1 => t.start(victim),
         2 => t.thaw(victim),

@@ -1,8 +1,10 @@
 //! The second layer: daemon, guard and gate are all gone, and the addresses go away by themselves.
 
-use super::{SOON, trial};
+use super::{SOON, children, signal, trial};
+use nix::sys::signal::Signal;
 use std::time::{Duration, Instant};
-use tests::lab::wait_for;
+use tests::cluster::{Cluster, ClusterConfig};
+use tests::lab::{Lab, LabConfig, wait_for};
 
 /// Six addresses live for 15 s, and the kernel is up to a second late.
 const LIFETIME: Duration = Duration::from_secs(15);
@@ -48,4 +50,37 @@ fn without_leases_addresses_are_for_ever() {
     let ours = |line: &&str| t.c.addresses.iter().any(|a| line.contains(&format!("{a}/")));
     assert!(text.lines().any(|l| ours(&l)), "{text}");
     assert!(text.lines().filter(ours).all(|l| l.contains("valid_lft forever")), "{text}");
+}
+
+#[test]
+fn a_node_without_a_gate_says_so_and_relies_on_short_lifetimes() {
+    let name = "a_node_without_a_gate_says_so";
+    let config = ClusterConfig { nodes: 1, no_reclock: true, ..ClusterConfig::default() };
+    let lab_config = LabConfig { nodes: 1, public_ifaces: config.ifaces.clone() };
+    let Some(lab) = Lab::for_test(name, &lab_config) else { return };
+    let mut c = Cluster::prepare(lab, &config).unwrap();
+    // Ticks go over `lo`.
+    c.lab.link_down(0, "lo").unwrap();
+    c.start(0).unwrap();
+    c.wait_balanced(&[0]);
+    c.wait_output(0, &["lease"], |out| out.contains("Gate: degraded: no gate: "));
+    let _ = c.ctdb(0, &["ipreallocate"]);
+    let probe = c.probe();
+    let mark = probe.mark("lifetimes of 5 s are refreshed");
+    std::thread::sleep(Duration::from_secs(8));
+    for (address, seen) in &probe.report_since(&mark).unwrap().addresses {
+        assert_eq!(seen.lost, 0, "{address}: {:?}", seen.gaps);
+    }
+    // Nobody takes them off; the guard would.
+    let (daemon, began) = (c.daemon(0).pid(), Instant::now());
+    let mut family = vec![daemon];
+    family.extend(children(daemon));
+    signal(&family, Signal::SIGSTOP);
+    wait_for("the addresses of the hanging daemon to go", SOON, || {
+        if c.of(0).is_empty() { Ok(()) } else { Err(format!("{:?}", c.of(0))) }
+    })
+    .unwrap();
+    println!("measured: {name}: the addresses of a daemon that hangs are gone after {:?}", began.elapsed());
+    signal(&family, Signal::SIGCONT);
+    c.wait_balanced(&[0]);
 }

@@ -13,6 +13,7 @@ use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
 use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags};
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdStream;
@@ -56,13 +57,18 @@ pub(super) async fn serve(control: OwnedFd, mut hosts: Vec<Host>) -> anyhow::Res
 }
 
 async fn watch(host: usize, mut notifications: super::topology::Notifications, events: Events) {
+    // The kernel also announces an address that only got another lifetime.
+    let mut there = HashSet::new();
     while let Some(message) = notifications.next().await {
         let (message, added) = match message.payload {
             NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewAddress(m)) => (m, true),
             NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelAddress(m)) => (m, false),
             _ => continue,
         };
-        if let Some(address) = local_address(&message) {
+        let Some(address) = local_address(&message) else { continue };
+        let place = (message.header.index, address);
+        let news = if added { there.insert(place) } else { there.remove(&place) };
+        if news {
             events.borrow_mut().push(AddressEvent { at_ns: clock::now_ns(), host, address, added });
         }
     }

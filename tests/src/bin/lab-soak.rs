@@ -1,0 +1,190 @@
+//! `lab-soak`: real daemons for minutes, with every core of the machine busy, and nothing wrong with any of them: whatever loses its
+//! lease, moves an address, answers twice or not at all does so without a reason.
+
+#![expect(clippy::print_stdout, reason = "a command: stdout is its output")]
+
+use anyhow::{Context, bail};
+use clap::Parser;
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+use tests::cluster::{Cluster, ClusterConfig};
+use tests::lab::{Lab, LabConfig, chain};
+
+/// How often the figures are looked at: the prober remembers ten minutes.
+const LOOK: Duration = Duration::from_secs(15);
+/// The memory that a busy thread runs through.
+const MEMORY: usize = 32 << 20;
+
+/// Three daemons with six addresses on this machine, in network namespaces, while other threads keep its cores busy. Counts leases that
+/// lapsed, addresses that moved (false fail-overs), addresses that two nodes answered for at the same time, and requests that nobody
+/// answered within 50 ms. Fails if there is one of the first three.
+#[derive(Debug, Parser)]
+struct Args {
+    /// How long.
+    #[arg(long, default_value_t = 10)]
+    minutes: u64,
+    /// LeaseTime in milliseconds; 200 is the profile `fast`.
+    #[arg(long, default_value_t = 200)]
+    lease_time: u32,
+    /// How many threads do nothing but use a core, and memory.
+    #[arg(long, default_value_t = 2)]
+    busy: usize,
+    /// The lock: a file that all nodes share instead of their votes.
+    #[arg(long)]
+    lock_file: bool,
+}
+
+/// What must not happen, and what should not.
+#[derive(Debug, Default)]
+struct Count {
+    moves: usize,
+    lost: u64,
+    sent: u64,
+    longest: Duration,
+    prober_late: Duration,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    match soak(&args) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(e) => {
+            println!("lab-soak: {e:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn soak(args: &Args) -> anyhow::Result<bool> {
+    let config = ClusterConfig {
+        tunables: vec![("LeaseTime".to_owned(), args.lease_time)],
+        no_reclock: !args.lock_file,
+        ..ClusterConfig::default()
+    };
+    let nodes: Vec<usize> = (0..config.nodes).collect();
+    let lab_config = LabConfig { nodes: config.nodes, public_ifaces: config.ifaces.clone() };
+    let lab = Lab::new(&lab_config).map_err(|e| anyhow::anyhow!("no lab: {}", chain(&e)))?;
+    let mut cluster = Cluster::prepare(lab, &config)?;
+    for node in &nodes {
+        cluster.start(*node)?;
+    }
+    cluster.wait_balanced(&nodes);
+    cluster.settle(cluster.leader_seen_by(0));
+    let witness = cluster.lab.witness(&cluster.iface, &cluster.addresses)?;
+    let probe = cluster.probe();
+    let before = lapses(&cluster, &nodes)?;
+    let busy = Busy::start(args.busy);
+    println!("LeaseTime {} ms, {} busy threads, {} min", args.lease_time, args.busy, args.minutes);
+    let (began, mut count) = (Instant::now(), Count::default());
+    let end = Duration::from_secs(args.minutes * 60);
+    let (start, stolen) = (probe.mark("soak"), stolen_ms());
+    while began.elapsed() < end {
+        let mark = probe.mark("look");
+        thread::sleep(LOOK.min(end.saturating_sub(began.elapsed())));
+        let report = probe.report_since(&mark)?;
+        for (_, seen) in &report.addresses {
+            count.lost += seen.lost;
+            count.sent += seen.sent;
+        }
+        count.longest = count.longest.max(report.longest_gap());
+        count.prober_late = Duration::from_nanos(report.worst_pace_ns);
+        println!(
+            "{:>5.0} s: {} of {} requests lost, longest silence {:.0} ms; the prober was up to {:.0} ms late; {} ms of CPU time were stolen",
+            began.elapsed().as_secs_f64(),
+            count.lost,
+            count.sent,
+            count.longest.as_secs_f64() * 1e3,
+            count.prober_late.as_secs_f64() * 1e3,
+            stolen_ms().saturating_sub(stolen),
+        );
+    }
+    drop(busy);
+    let ours = cluster.lab.address_events()?.into_iter().filter(|e| cluster.addresses.contains(&e.address));
+    count.moves = ours.filter(|e| e.at_ns >= start.at_ns).count();
+    let after = lapses(&cluster, &nodes)?;
+    let lapsed: u64 = nodes.iter().map(|n| after[n].saturating_sub(before[n])).sum();
+    let heard = witness.report()?;
+    println!(
+        "false fences: {lapsed} leases lapsed, {} changes of addresses; dual answers: {} in {} heard; lost probes: {} of {}; \
+         longest silence {:.0} ms; the prober itself was up to {:.0} ms late",
+        count.moves,
+        heard.duals.len(),
+        heard.answers,
+        count.lost,
+        count.sent,
+        count.longest.as_secs_f64() * 1e3,
+        count.prober_late.as_secs_f64() * 1e3,
+    );
+    let good = lapsed == 0 && count.moves == 0 && heard.duals.is_empty();
+    if !good {
+        println!("{}", cluster.describe());
+        for node in nodes {
+            println!("--- node {node}: journal\n{}", cluster.entries(node, "state").join("\n"));
+        }
+    }
+    Ok(good)
+}
+
+/// For how long this machine's CPUs did not run although they had work, since it started: its host gave the time to others. A lease
+/// shorter than one such pause lapses with a reason.
+fn stolen_ms() -> u64 {
+    const MS_PER_TICK: u64 = 10;
+    let stat = std::fs::read_to_string("/proc/stat").unwrap_or_default();
+    let ticks = stat.lines().next().and_then(|all| all.split_whitespace().nth(8)?.parse::<u64>().ok());
+    ticks.unwrap_or(0) * MS_PER_TICK
+}
+
+/// How often each node's lease has lapsed since its start.
+fn lapses(cluster: &Cluster, nodes: &[usize]) -> anyhow::Result<BTreeMap<usize, u64>> {
+    let of = |node: &usize| {
+        let (code, out, err) = cluster.try_ctdb(*node, &["--json", "lease"]);
+        if code != 0 {
+            bail!("`ctdb lease` on node {node} exited with {code}: {err}");
+        }
+        let value: serde_json::Value = serde_json::from_str(&out).context("`ctdb lease --json`")?;
+        let lapses = value["lapses"].as_u64().with_context(|| format!("no lapses in {out}"))?;
+        Ok((*node, lapses))
+    };
+    nodes.iter().map(of).collect()
+}
+
+/// Threads that use cores and memory bandwidth; they end when this is dropped.
+struct Busy {
+    go_on: Arc<AtomicBool>,
+    threads: Vec<thread::JoinHandle<()>>,
+}
+
+impl Busy {
+    fn start(threads: usize) -> Self {
+        let go_on = Arc::new(AtomicBool::new(true));
+        let spin = |go_on: Arc<AtomicBool>| {
+            let mut memory = vec![0_u8; MEMORY];
+            while go_on.load(Ordering::Relaxed) {
+                memory.iter_mut().step_by(64).for_each(|b| *b = black_box(b.wrapping_add(1)));
+            }
+        };
+        let threads = (0..threads)
+            .map(|_| {
+                let go_on = Arc::clone(&go_on);
+                thread::spawn(move || spin(go_on))
+            })
+            .collect();
+        Self { go_on, threads }
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.go_on.store(false, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            // It only adds.
+            let _ = thread.join();
+        }
+    }
+}
