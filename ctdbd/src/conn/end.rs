@@ -22,14 +22,14 @@ pub struct Ender {
 
 #[derive(Debug, Default)]
 struct Queue {
-    waiting: Vec<(IpAddr, oneshot::Sender<()>)>,
+    waiting: Vec<(IpAddr, oneshot::Sender<Arc<[Connection]>>)>,
     working: bool,
 }
 
 impl Ender {
-    /// Ends all connections to a local address. Returns when that is done, or after 200 ms; whatever goes wrong is logged and does not
-    /// keep the address. Must be called inside a tokio runtime.
-    pub async fn end(&self, addr: IpAddr) {
+    /// Ends all connections to a local address and returns them. Comes back when that is done, or after 200 ms; whatever goes wrong is
+    /// logged and does not keep the address. Must be called inside a tokio runtime.
+    pub async fn end(&self, addr: IpAddr) -> Vec<Connection> {
         let (done, ended) = oneshot::channel();
         let idle = {
             let mut queue = self.queue();
@@ -40,11 +40,18 @@ impl Ender {
             let this = self.clone();
             tokio::task::spawn_blocking(move || this.work());
         }
-        if tokio::time::timeout(LIMIT, ended).await.is_err() {
-            tracing::warn!(
-                "{addr} is let go before all its connections are ended: that takes more than {} ms",
-                LIMIT.as_millis()
-            );
+        match tokio::time::timeout(LIMIT, ended).await {
+            Ok(ended) => {
+                let ended = ended.unwrap_or_default();
+                ended.iter().filter(|c| c.server.ip() == addr).copied().collect()
+            }
+            Err(_) => {
+                tracing::warn!(
+                    "{addr} is let go before all its connections are ended: that takes more than {} ms",
+                    LIMIT.as_millis()
+                );
+                Vec::new()
+            }
         }
     }
 
@@ -58,10 +65,10 @@ impl Ender {
             if waiting.is_empty() {
                 return;
             }
-            end_all(&waiting.iter().map(|(addr, _)| *addr).collect());
+            let ended: Arc<[Connection]> = end_all(&waiting.iter().map(|(addr, _)| *addr).collect()).into();
             for (_, done) in waiting {
                 // It may have stopped waiting.
-                let _ = done.send(());
+                let _ = done.send(Arc::clone(&ended));
             }
         }
     }
@@ -71,12 +78,12 @@ impl Ender {
     }
 }
 
-/// Ends all connections to these local addresses, and returns how many there were; blocks. What goes wrong is logged.
-pub fn end_all(addrs: &BTreeSet<IpAddr>) -> usize {
+/// Ends all connections to these local addresses, and returns which there were; blocks. What goes wrong is logged.
+pub fn end_all(addrs: &BTreeSet<IpAddr>) -> Vec<Connection> {
     match destroy(addrs) {
         Ok((found, left)) => {
-            if found > 0 {
-                tracing::debug!("{found} connection(s) to addresses that are let go");
+            if !found.is_empty() {
+                tracing::debug!("{} connection(s) to addresses that are let go", found.len());
             }
             if !left.is_empty() {
                 reset(&left);
@@ -85,13 +92,13 @@ pub fn end_all(addrs: &BTreeSet<IpAddr>) -> usize {
         }
         Err(e) => {
             tracing::warn!("clients may wait for addresses that are let go: {e}");
-            0
+            Vec::new()
         }
     }
 }
 
-/// How many connections there were, and those that this kernel cannot destroy.
-fn destroy(addrs: &BTreeSet<IpAddr>) -> Result<(usize, Vec<Connection>), conn::DiagError> {
+/// Which connections there were, and those that this kernel cannot destroy.
+fn destroy(addrs: &BTreeSet<IpAddr>) -> Result<(Vec<Connection>, Vec<Connection>), conn::DiagError> {
     let mut diag = Diag::open()?;
     let mut found = diag.connections()?;
     found.retain(|f| addrs.contains(&f.connection.server.ip()));
@@ -102,7 +109,7 @@ fn destroy(addrs: &BTreeSet<IpAddr>) -> Result<(usize, Vec<Connection>), conn::D
             break;
         }
     }
-    Ok((found.len(), left))
+    Ok((found.into_iter().map(|f| f.connection).collect(), left))
 }
 
 fn reset(left: &[Connection]) {

@@ -15,7 +15,7 @@ pub async fn find(absent: BTreeSet<IpAddr>) -> Result<Vec<Connection>, String> {
     let look = move || {
         let found = Diag::open().and_then(|mut diag| diag.connections()).map_err(|e| e.to_string())?;
         if found.iter().any(|f| absent.contains(&f.connection.server.ip())) {
-            let ended = end_all(&absent);
+            let ended = end_all(&absent).len();
             tracing::info!("ended {ended} connection(s) to public addresses that are not here any more");
         }
         Ok(found.into_iter().filter(|f| f.alive).map(|f| f.connection).collect())

@@ -5,7 +5,7 @@ use crate::conn::{Ender, Waker, find};
 use recoverd::command::DaemonReply;
 use recoverd::connections::{ConnectionUpdate, Connections, PER_ADDRESS};
 use recoverd::input::Input;
-use recoverd::model::{Connection, Mono, Pnn};
+use recoverd::model::{Connection, Event, Mono, Pnn};
 use recoverd::msg::PeerMsg;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -17,13 +17,52 @@ use tokio::sync::mpsc;
 /// more than this many bursts, however many nodes have news.
 const PART: u32 = 10;
 
-/// What a look at the kernel has found.
-pub(super) type Seen = Result<Vec<Connection>, String>;
+/// What tasks have found in the kernel.
+pub(super) enum Seen {
+    /// All connections there are, or why that cannot be known.
+    All(Result<Vec<Connection>, String>),
+    /// Clients that connected to an address while it was let go: nobody else can know of them.
+    Left(IpAddr, Vec<Connection>),
+}
+
+/// Ends connections to addresses that are released.
+pub(super) struct Releasing {
+    ender: Ender,
+    seen: mpsc::UnboundedSender<Seen>,
+}
+
+/// An address that is being released, if one is.
+pub(super) struct Leaving {
+    ending: Option<(IpAddr, Releasing)>,
+}
+
+impl Releasing {
+    /// Before the event; only a release does anything.
+    pub(super) async fn before(self, event: &Event) -> Leaving {
+        let Event::ReleaseIp { addr, .. } = event else { return Leaving { ending: None } };
+        let ended = self.ender.end(*addr).await;
+        // Without clients there is nobody who could be quick enough.
+        Leaving { ending: (!ended.is_empty()).then_some((*addr, self)) }
+    }
+}
+
+impl Leaving {
+    /// After the event: a client that got its RST may have connected anew before the address was gone. Its connection is ended too, but
+    /// the RST cannot leave any more: the next server must wake it.
+    pub(super) async fn after(self) {
+        let Some((addr, by)) = self.ending else { return };
+        let left = by.ender.end(addr).await;
+        if !left.is_empty() {
+            // The driver is gone only when the daemon has ended.
+            let _ = by.seen.send(Seen::Left(addr, left));
+        }
+    }
+}
 
 /// See the module.
 pub(super) struct ClientLink {
     table: Connections,
-    pub(super) ender: Ender,
+    ender: Ender,
     waker: Waker,
     seen: mpsc::UnboundedSender<Seen>,
     /// A look is under way.
@@ -51,6 +90,10 @@ impl ClientLink {
         }
     }
 
+    pub(super) fn releasing(&self) -> Releasing {
+        Releasing { ender: self.ender.clone(), seen: self.seen.clone() }
+    }
+
     fn within(&mut self, at: Mono) {
         self.soon = Some(self.soon.map_or(at, |soon| soon.min(at)));
     }
@@ -75,13 +118,17 @@ impl Driver {
         let seen = self.clients.seen.clone();
         tokio::spawn(async move {
             // The driver is gone only when the daemon has ended.
-            let _ = seen.send(find(absent).await);
+            let _ = seen.send(Seen::All(find(absent).await));
         });
     }
 
     pub(super) fn on_clients_seen(&mut self, seen: Seen) {
+        let all = match seen {
+            Seen::All(all) => all,
+            Seen::Left(addr, left) => return self.tell_of_left(addr, left),
+        };
         self.clients.looking = false;
-        match seen {
+        match all {
             Ok(connections) => {
                 self.clients.blind = false;
                 for addr in self.clients.table.seen(clock::mono(), &connections) {
@@ -99,20 +146,36 @@ impl Driver {
         self.share_clients();
     }
 
+    /// Tells all peers at once: whichever has the address next wakes these clients.
+    fn tell_of_left(&mut self, addr: IpAddr, left: Vec<Connection>) {
+        let update =
+            ConnectionUpdate { addr, server: self.node.pnn(), reset: false, add: left, remove: Vec::new() };
+        for to in self.connected() {
+            self.send_clients(to, vec![update.clone()]);
+        }
+    }
+
+    fn connected(&self) -> BTreeSet<Pnn> {
+        self.dialers.keys().copied().filter(|p| self.links.client(*p).is_some()).collect()
+    }
+
+    fn send_clients(&mut self, to: Pnn, updates: Vec<ConnectionUpdate>) {
+        let msg = PeerMsg::Connections(updates);
+        self.statistics.sent(&msg);
+        self.links.send(to, msg).into_iter().for_each(|input| self.feed(input));
+    }
+
     fn share_clients(&mut self) {
-        let connected: BTreeSet<Pnn> =
-            self.dialers.keys().copied().filter(|p| self.links.client(*p).is_some()).collect();
-        for (to, updates) in self.clients.table.share(self.node.recmaster(), &connected) {
-            let msg = PeerMsg::Connections(updates);
-            self.statistics.sent(&msg);
-            self.links.send(to, msg).into_iter().for_each(|input| self.feed(input));
+        let connected = self.connected();
+        for (to, updates) in self.clients.table.share(self.node.recmaster(), self.node.epoch(), &connected) {
+            self.send_clients(to, updates);
         }
     }
 
     /// What comes over the links: connections are kept here, everything else is the machine's.
     pub(super) fn hear(&mut self, input: Input) {
         match input {
-            Input::Peer { msg: PeerMsg::Connections(updates), .. } => self.heard_of_clients(&updates),
+            Input::Peer { from, msg: PeerMsg::Connections(updates) } => self.heard_of_clients(from, &updates),
             other => {
                 if let Input::PeerUp { pnn, .. } | Input::PeerDown { pnn, .. } = &other {
                     self.clients.table.peer_changed(*pnn);
@@ -123,9 +186,10 @@ impl Driver {
         }
     }
 
-    fn heard_of_clients(&mut self, updates: &[ConnectionUpdate]) {
-        self.statistics.count(crate::statistics::Count::NodeReceived);
-        if self.clients.table.heard(updates) {
+    fn heard_of_clients(&mut self, from: Pnn, updates: &[ConnectionUpdate]) {
+        let wake = self.clients.table.heard(from, self.node.recmaster(), updates);
+        self.clients.waker.wake(&wake.into());
+        if self.clients.table.has_news() {
             self.soon();
         }
     }

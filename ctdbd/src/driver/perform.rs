@@ -91,7 +91,7 @@ impl Driver {
 
     fn run_event(&self, op: u64, event: Event, timeout: Duration) {
         let (runner, inputs) = (Arc::clone(&self.runner), self.inputs.clone());
-        let ender = self.clients.ender.clone();
+        let releasing = self.clients.releasing();
         let notifier = self.notifier.clone();
         if event.addr().is_none() {
             self.cluster.send_replace(Some(Arc::new(self.node.status())));
@@ -103,14 +103,13 @@ impl Driver {
                 Some(passage) => passage.before(&event).await,
                 None => None,
             };
-            if let Event::ReleaseIp { addr, .. } = &event {
-                // Before any script, and while the gate is open: clients get their RST.
-                ender.end(*addr).await;
-            }
+            // Before any script, and while the gate is open: clients get their RST.
+            let leaving = releasing.before(&event).await;
             let result = match refused {
                 Some(refused) => refused,
                 None => counted(&runner, &statistics, &event, timeout).await,
             };
+            leaving.after().await;
             if let Some(passage) = passage {
                 passage.after(&event, &result).await;
             }

@@ -16,7 +16,7 @@ mod share;
 #[cfg(test)]
 mod tests;
 
-use crate::model::{Connection, Mono, Pnn};
+use crate::model::{Connection, Epoch, Mono, Pnn};
 use list::{List, Why};
 use serde::{Deserialize, Serialize};
 use share::Shared;
@@ -183,10 +183,17 @@ impl Connections {
         known
     }
 
-    /// A peer tells. Of an address that is served here nobody knows better; whoever contradicts is told anew. Returns whether there
-    /// is something to pass on.
-    pub fn heard(&mut self, updates: &[ConnectionUpdate]) -> bool {
-        for update in updates {
+    /// A peer tells, for itself or as the recmaster for others. Of an address that is served here nobody knows better; whoever
+    /// contradicts is told anew; but who let it go a moment ago may still tell of clients that connected while it did. Returns whom
+    /// to wake because of that.
+    pub fn heard(
+        &mut self,
+        from: Pnn,
+        recmaster: Option<Pnn>,
+        updates: &[ConnectionUpdate],
+    ) -> Vec<Connection> {
+        let mut wake = Vec::new();
+        for update in updates.iter().filter(|u| u.server == from || recmaster == Some(from)) {
             let addr = update.addr.to_canonical();
             let in_all = self.len();
             let list = self.lists.entry(addr).or_default();
@@ -194,6 +201,8 @@ impl Connections {
             if list.kept_until.is_some() {
                 if update.server != self.me {
                     self.shared.whole(addr);
+                    let left = update.add.iter().map(|c| canonical(*c)).filter(|c| c.server.ip() == addr);
+                    wake.extend(left.filter(|c| !list.members.contains_key(c)));
                 }
                 continue;
             }
@@ -202,9 +211,8 @@ impl Connections {
             }
             let shared = &mut self.shared;
             if update.reset {
-                if list.server != Some(update.server) {
-                    shared.whole(addr);
-                }
+                // Passed on also when it changes nothing here: a former server may not have heard of any other since.
+                shared.whole(addr);
                 list.server = Some(update.server);
                 list.clear(|c, on| shared.changed(addr, c, on));
             }
@@ -217,6 +225,12 @@ impl Connections {
                 list.set(connection, Why::BEFORE, limit, |c, on| shared.changed(addr, c, on));
             }
         }
+        wake
+    }
+
+    /// Whether there is something to say or to pass on.
+    #[must_use]
+    pub fn has_news(&self) -> bool {
         self.shared.is_waiting()
     }
 
@@ -226,12 +240,14 @@ impl Connections {
     }
 
     /// What to say now: to the recmaster about what is served here, or, being the recmaster, to all connected peers about everything.
-    /// Nothing that has been said is said again.
+    /// Nothing that has been said is said again, unless there is another recmaster or the same in another epoch: what was passed on
+    /// meanwhile may have been older.
     pub fn share(
         &mut self,
         recmaster: Option<Pnn>,
+        epoch: Epoch,
         connected: &BTreeSet<Pnn>,
     ) -> Vec<(Pnn, Vec<ConnectionUpdate>)> {
-        self.shared.share(self.me, recmaster, connected, &self.lists)
+        self.shared.share(self.me, recmaster, epoch, connected, &self.lists)
     }
 }

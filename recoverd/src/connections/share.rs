@@ -4,7 +4,7 @@
 
 use super::list::List;
 use super::{ConnectionUpdate, PER_MESSAGE};
-use crate::model::{Connection, Pnn};
+use crate::model::{Connection, Epoch, Pnn};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -20,7 +20,7 @@ struct Change {
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
-    recmaster: Option<Pnn>,
+    recmaster: Option<(Pnn, Epoch)>,
     /// Peers that have heard everything up to the last cut.
     up_to_date: BTreeSet<Pnn>,
     waiting: BTreeMap<IpAddr, Change>,
@@ -58,11 +58,13 @@ impl Shared {
         &mut self,
         me: Pnn,
         recmaster: Option<Pnn>,
+        epoch: Epoch,
         connected: &BTreeSet<Pnn>,
         lists: &BTreeMap<IpAddr, List>,
     ) -> Vec<(Pnn, Vec<ConnectionUpdate>)> {
-        if self.recmaster != recmaster {
-            self.recmaster = recmaster;
+        let whose = recmaster.map(|pnn| (pnn, epoch));
+        if self.recmaster != whose {
+            self.recmaster = whose;
             self.up_to_date.clear();
         }
         let leads = recmaster == Some(me);

@@ -1,7 +1,7 @@
 //! Rules one by one, and a small cluster in which everything is heard by everybody in the end.
 
 use super::*;
-use crate::model::Mono;
+use crate::model::{Epoch, Mono};
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -30,12 +30,16 @@ fn everybody() -> BTreeSet<Pnn> {
     [ME, PEER, OTHER].into()
 }
 
+fn epoch(number: u64) -> Epoch {
+    Epoch { number, pnn: PEER }
+}
+
 /// A table that has said all it has to say.
 fn settled(recmaster: Pnn) -> Connections {
     let mut table = Connections::new(ME);
     table.taken(ip(A), at(0));
-    table.share(Some(recmaster), &everybody());
-    assert!(table.share(Some(recmaster), &everybody()).is_empty(), "nothing is said twice");
+    table.share(Some(recmaster), epoch(1), &everybody());
+    assert!(table.share(Some(recmaster), epoch(1), &everybody()).is_empty(), "nothing is said twice");
     table
 }
 
@@ -51,52 +55,52 @@ fn update(addr: &str, server: Pnn, reset: bool, add: &[Connection]) -> Connectio
 fn only_differences_go_and_only_to_the_recmaster() {
     let mut table = settled(PEER);
     table.seen(at(1), &[client(A, 1), client(A, 2), client(B, 7)]);
-    let messages = table.share(Some(PEER), &everybody());
+    let messages = table.share(Some(PEER), epoch(1), &everybody());
     assert_eq!(said(&messages, PEER), [&update(A, ME, false, &[client(A, 1), client(A, 2)])]);
     assert_eq!(messages.len(), 1, "no other peer, and nothing about an address that is not served here");
     table.seen(at(2), &[client(A, 2)]);
     // Comes and goes before anybody is told.
     table.seen(at(3), &[client(A, 2), client(A, 3)]);
     table.seen(at(4), &[client(A, 2)]);
-    let messages = table.share(Some(PEER), &everybody());
+    let messages = table.share(Some(PEER), epoch(1), &everybody());
     let gone = ConnectionUpdate { remove: vec![client(A, 1)], add: Vec::new(), ..update(A, ME, false, &[]) };
     assert_eq!(said(&messages, PEER), [&gone]);
     table.seen(at(5), &[client(A, 2)]);
-    assert!(table.share(Some(PEER), &everybody()).is_empty(), "nothing has changed");
+    assert!(table.share(Some(PEER), epoch(1), &everybody()).is_empty(), "nothing has changed");
 }
 
 #[test]
 fn new_hearers_are_told_everything() {
     let mut table = settled(PEER);
     table.seen(at(1), &[client(A, 1)]);
-    table.share(Some(PEER), &everybody());
+    table.share(Some(PEER), epoch(1), &everybody());
     table.peer_changed(PEER);
     let whole = update(A, ME, true, &[client(A, 1)]);
-    assert_eq!(said(&table.share(Some(PEER), &everybody()), PEER), [&whole], "its link is new");
-    assert_eq!(said(&table.share(Some(OTHER), &everybody()), OTHER), [&whole], "another recmaster");
-    assert!(table.share(None, &everybody()).is_empty());
-    assert_eq!(said(&table.share(Some(OTHER), &everybody()), OTHER), [&whole]);
-    assert!(table.share(Some(OTHER), &[ME, PEER].into()).is_empty(), "not connected");
-    assert_eq!(said(&table.share(Some(OTHER), &everybody()), OTHER), [&whole]);
+    assert_eq!(said(&table.share(Some(PEER), epoch(1), &everybody()), PEER), [&whole], "its link is new");
+    assert_eq!(said(&table.share(Some(OTHER), epoch(1), &everybody()), OTHER), [&whole], "another recmaster");
+    assert!(table.share(None, epoch(1), &everybody()).is_empty());
+    assert_eq!(said(&table.share(Some(OTHER), epoch(1), &everybody()), OTHER), [&whole]);
+    assert!(table.share(Some(OTHER), epoch(1), &[ME, PEER].into()).is_empty(), "not connected");
+    assert_eq!(said(&table.share(Some(OTHER), epoch(1), &everybody()), OTHER), [&whole]);
 }
 
 #[test]
 fn the_recmaster_passes_on_to_all_but_who_said_it() {
     let mut table = settled(ME);
     let news = update(B, PEER, true, &[client(B, 1)]);
-    assert!(table.heard(std::slice::from_ref(&news)));
-    let messages = table.share(Some(ME), &everybody());
+    assert!(table.heard(PEER, Some(ME), std::slice::from_ref(&news)).is_empty() && table.has_news());
+    let messages = table.share(Some(ME), epoch(1), &everybody());
     assert_eq!(said(&messages, OTHER), [&news]);
     assert!(said(&messages, PEER).is_empty() && said(&messages, ME).is_empty());
     let more = update(B, PEER, false, &[client(B, 2)]);
-    table.heard(std::slice::from_ref(&more));
-    assert_eq!(said(&table.share(Some(ME), &everybody()), OTHER), [&more]);
+    table.heard(PEER, Some(ME), std::slice::from_ref(&more));
+    assert_eq!(said(&table.share(Some(ME), epoch(1), &everybody()), OTHER), [&more]);
 }
 
 #[test]
 fn whoever_takes_wakes_those_it_heard_of_and_keeps_them_until_they_were_called_often_enough() {
     let mut table = settled(PEER);
-    table.heard(&[update(B, PEER, true, &[client(B, 1), client(B, 2)])]);
+    table.heard(PEER, Some(PEER), &[update(B, PEER, true, &[client(B, 1), client(B, 2)])]);
     assert_eq!(table.to(ip(B)), [client(B, 1), client(B, 2)]);
     assert_eq!(table.taken(ip(B), at(3300)), [client(B, 1), client(B, 2)]);
     // One has connected anew, from another port.
@@ -104,7 +108,11 @@ fn whoever_takes_wakes_those_it_heard_of_and_keeps_them_until_they_were_called_o
     assert_eq!(table.to(ip(B)), [client(B, 1), client(B, 2), client(B, 3)]);
     assert_eq!(table.taken(ip(B), at(9999)), [client(B, 1), client(B, 2)], "who is connected is not woken");
     let whole = update(B, ME, true, &[client(B, 1), client(B, 2), client(B, 3)]);
-    assert_eq!(said(&table.share(Some(PEER), &everybody()), PEER), [&whole], "should we die now as well");
+    assert_eq!(
+        said(&table.share(Some(PEER), epoch(1), &everybody()), PEER),
+        [&whole],
+        "should we die now as well"
+    );
     table.seen(at(3300), &[client(B, 3)]);
     assert_eq!(table.to(ip(B)), [client(B, 3)]);
 }
@@ -117,9 +125,9 @@ fn a_list_stays_until_another_node_serves_the_address() {
     table.seen(at(2), &[]);
     assert_eq!(table.to(ip(A)), [client(A, 1)]);
     assert!(!table.serves(ip(A)));
-    table.heard(&[update(A, OTHER, false, &[client(A, 5)])]);
+    table.heard(PEER, Some(PEER), &[update(A, OTHER, false, &[client(A, 5)])]);
     assert_eq!(table.to(ip(A)), [client(A, 1)], "half a list of a server that we have not heard from");
-    table.heard(&[update(A, OTHER, true, &[client(A, 6)])]);
+    table.heard(PEER, Some(PEER), &[update(A, OTHER, true, &[client(A, 6)])]);
     assert_eq!(table.to(ip(A)), [client(A, 6)]);
 }
 
@@ -127,13 +135,26 @@ fn a_list_stays_until_another_node_serves_the_address() {
 fn who_contradicts_the_server_is_told_anew() {
     let mut table = settled(PEER);
     table.seen(at(1), &[client(A, 1)]);
-    table.share(Some(PEER), &everybody());
-    assert!(table.heard(&[update(A, OTHER, true, &[client(A, 9)])]));
+    table.share(Some(PEER), epoch(1), &everybody());
+    assert_eq!(table.heard(PEER, Some(PEER), &[update(A, OTHER, true, &[client(A, 9)])]), [client(A, 9)]);
     assert_eq!(table.to(ip(A)), [client(A, 1)]);
     let whole = update(A, ME, true, &[client(A, 1)]);
-    assert_eq!(said(&table.share(Some(PEER), &everybody()), PEER), [&whole]);
+    assert_eq!(said(&table.share(Some(PEER), epoch(1), &everybody()), PEER), [&whole]);
     // Our own word coming back is nothing new.
-    assert!(!table.heard(&[whole]));
+    assert!(table.heard(PEER, Some(PEER), &[whole]).is_empty() && !table.has_news());
+}
+
+#[test]
+fn clients_that_connected_while_the_address_was_let_go_are_woken_too() {
+    let mut table = settled(PEER);
+    table.heard(PEER, Some(PEER), &[update(B, PEER, true, &[client(B, 1)])]);
+    // Told in time, and too late for the take; the kernel has one of them here by now.
+    let left = |n| update(B, PEER, false, &[client(B, n)]);
+    assert!(table.heard(PEER, Some(OTHER), &[left(2)]).is_empty());
+    assert_eq!(table.taken(ip(B), at(3300)), [client(B, 1), client(B, 2)]);
+    table.seen(at(1), &[client(B, 3)]);
+    assert_eq!(table.heard(PEER, Some(OTHER), &[left(3), left(4)]), [client(B, 4)]);
+    assert!(table.heard(OTHER, Some(ME), &[left(5)]).is_empty(), "hearsay of somebody who does not lead");
 }
 
 #[test]
@@ -178,11 +199,11 @@ fn memory_is_bounded_and_the_log_hears_of_it_once() {
         let addr = ip(&format!("10.1.0.{n}"));
         let to = |c: &Connection| Connection { server: SocketAddr::new(addr, 445), ..*c };
         let reset = ConnectionUpdate { addr, server: PEER, reset: true, add: Vec::new(), remove: Vec::new() };
-        table.heard(&[ConnectionUpdate { add: many.iter().map(to).collect(), ..reset }]);
+        table.heard(PEER, Some(PEER), &[ConnectionUpdate { add: many.iter().map(to).collect(), ..reset }]);
         assert!(table.len() <= IN_ALL, "{}", table.len());
     }
     assert_eq!(table.len(), IN_ALL);
-    let messages = table.share(Some(ME), &everybody());
+    let messages = table.share(Some(ME), epoch(1), &everybody());
     for (_, updates) in &messages {
         let size: usize = updates.iter().map(|u| 1 + u.add.len() + u.remove.len()).sum();
         assert!(size <= PER_MESSAGE + 1, "{size}");
@@ -221,6 +242,7 @@ fn step() -> impl Strategy<Value = Step> {
 struct World {
     tables: Vec<Connections>,
     leader: usize,
+    epoch: u64,
     owner: [Option<usize>; 2],
     clients: [Vec<u16>; 2],
     now: u64,
@@ -235,10 +257,11 @@ impl World {
             .collect();
         self.tables[node].seen(at(self.now), &kernel);
         let leader = Pnn(u32::try_from(self.leader).unwrap());
-        let messages = self.tables[node].share(Some(leader), &everybody());
+        let from = Pnn(u32::try_from(node).unwrap());
+        let messages = self.tables[node].share(Some(leader), epoch(self.epoch), &everybody());
         for (to, updates) in &messages {
             if arrives {
-                self.tables[to.index()].heard(updates);
+                self.tables[to.index()].heard(from, Some(leader), updates);
             } else {
                 self.flap(node, to.index());
             }
@@ -258,7 +281,7 @@ proptest! {
     #[test]
     fn all_nodes_agree_with_the_kernels_in_the_end(steps in proptest::collection::vec(step(), 0..60)) {
         let tables = (0..3).map(|n| Connections::new(Pnn(n))).collect();
-        let mut w = World { tables, leader: 0, owner: [None; 2], clients: [Vec::new(), Vec::new()], now: 0 };
+        let mut w = World { tables, leader: 0, epoch: 1, owner: [None; 2], clients: [Vec::new(), Vec::new()], now: 0 };
         for step in steps {
             match step {
                 Step::Move(node, a) => {
@@ -271,7 +294,10 @@ proptest! {
                 Step::Clients(a, clients) if w.owner[a].is_some() => w.clients[a] = clients,
                 Step::Clients(..) => {}
                 Step::Tick(node) => drop(w.tick(node, true)),
-                Step::Leads(node) => w.leader = node,
+                Step::Leads(node) => {
+                    w.leader = node;
+                    w.epoch += 1;
+                }
                 Step::Flap(a, b) => w.flap(a, b),
                 Step::Lost(node) => drop(w.tick(node, false)),
             }
