@@ -5,6 +5,7 @@
 
 mod housekeeping;
 mod interface;
+mod lvs;
 mod natgw;
 mod notify;
 mod per_ip_routing;
