@@ -12,6 +12,7 @@ mod orders;
 mod rng;
 mod rules;
 mod services;
+mod states;
 mod steps;
 mod stories;
 mod world;
