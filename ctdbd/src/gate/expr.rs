@@ -79,7 +79,7 @@ impl Rule {
     }
 
     /// What was loaded differs from `value`.
-    pub(super) fn is_not(self, value: &[u8]) -> Self {
+    pub(super) fn differs_from(self, value: &[u8]) -> Self {
         self.compare(1, value)
     }
 

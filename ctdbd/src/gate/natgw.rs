@@ -38,7 +38,7 @@ pub(crate) fn set(wanted: Option<&Masquerade>) -> Result<(), Errno> {
         let mask = u32::MAX.checked_shl(32 - u32::from(bits.min(32))).unwrap_or(0);
         let private = (net.to_bits() & mask).to_be_bytes();
         let of = |rule: Rule, at| rule.payload(Base::Network, at, 4).masked(&mask.to_be_bytes());
-        let leaves = of(of(ipv4(), SOURCE).is(&private), DESTINATION).is_not(&private);
+        let leaves = of(of(ipv4(), SOURCE).is(&private), DESTINATION).differs_from(&private);
         rule(&mut batch, "postrouting", leaves.masquerade());
         chain(&mut batch, "input", "filter", HOOK_IN, 0);
         let opens = ipv4()
