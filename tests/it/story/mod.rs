@@ -1,5 +1,6 @@
 //! The stories of first light, on real interfaces: what an operator would see, letter by letter (issue "First light").
 
+mod commands;
 mod crash;
 mod ipv6;
 mod link;
