@@ -64,6 +64,14 @@ impl Kind {
         }
     }
 
+    /// The options of the event script.
+    fn options(self) -> &'static str {
+        match self {
+            Self::Natgw => "11.natgw.options",
+            Self::Lvs => "91.lvs.options",
+        }
+    }
+
     /// The exit status when nobody leads.
     fn nobody(self) -> u8 {
         match self {
@@ -121,7 +129,7 @@ impl<'a> Group<'a> {
 
 /// The answer to a question about a group.
 pub(crate) async fn ask(asker: &mut Asker, kind: Kind, question: Question, style: Style) -> Outcome {
-    let members = read(kind, &path(kind))?;
+    let members = read(kind, &path(kind, &crate::nodes_file::base()))?;
     let view = asker.status().await?;
     Ok(answer(&Group::new(kind, &view, &members), &view, &members, question, style))
 }
@@ -200,11 +208,25 @@ fn usable(nodes: &[&NodeRow], style: Style) -> Output {
     )
 }
 
-/// The file of the group: the variable of the environment (event scripts have it there), else the usual place.
-fn path(kind: Kind) -> PathBuf {
+/// The file of the group: the variable of the environment (event scripts have it there), else of the options that the event scripts read,
+/// else the usual place.
+fn path(kind: Kind, base: &Path) -> PathBuf {
     let (_, variable, file) = kind.names();
-    let named = std::env::var_os(variable).filter(|v| !v.is_empty()).map(PathBuf::from);
-    named.unwrap_or_else(|| crate::nodes_file::base().join(file))
+    let environment = |name: &str| match name {
+        "CTDB_BASE" => Some(base.display().to_string()),
+        _ => std::env::var(name).ok(),
+    };
+    if let Some(named) = std::env::var_os(variable).filter(|v| !v.is_empty()) {
+        return named.into();
+    }
+    let option = |file: PathBuf| {
+        let text = std::fs::read_to_string(&file).ok()?;
+        let found = config::shell::parse(&text, &file, &environment).value;
+        found.get(variable).filter(|a| !a.dynamic && !a.value.is_empty()).map(|a| PathBuf::from(&a.value))
+    };
+    // The options of the script win over those of all scripts.
+    let own = option(base.join("events/legacy").join(kind.options()));
+    own.or_else(|| option(base.join("script.options"))).unwrap_or_else(|| base.join(file))
 }
 
 fn read(kind: Kind, path: &Path) -> Result<Vec<Member>, Failure> {

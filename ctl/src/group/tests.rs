@@ -114,3 +114,21 @@ fn files_that_are_missing_or_wrong_are_named() {
     assert!(lines[0].starts_with(&format!("{}:2: \"leader\" is not an option", file.display())), "{said}");
     assert!(lines[1].starts_with(&format!("{}:3: ", file.display())), "{said}");
 }
+
+#[test]
+fn the_options_of_event_scripts_may_name_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let base = dir.path();
+    assert_eq!(path(Kind::Natgw, base), base.join("natgw_nodes"));
+    assert_eq!(path(Kind::Lvs, base), base.join("lvs_nodes"));
+    let write = |name: &str, text: &str| std::fs::write(base.join(name), text).unwrap();
+    write(
+        "script.options",
+        "# ours\nCTDB_NATGW_NODES=\"${CTDB_BASE}/gateway\"\nexport CTDB_LVS_NODES=/x/lvs\n",
+    );
+    assert_eq!(path(Kind::Natgw, base), base.join("gateway"));
+    assert_eq!(path(Kind::Lvs, base), Path::new("/x/lvs"));
+    std::fs::create_dir_all(base.join("events/legacy")).unwrap();
+    write("events/legacy/91.lvs.options", "CTDB_LVS_NODES=/y/lvs\n");
+    assert_eq!(path(Kind::Lvs, base), Path::new("/y/lvs"));
+}
