@@ -3,7 +3,7 @@
 use super::bed::{Bed, IFACE, millis};
 use super::product::Peer;
 use super::scenario::{Over, Scenario};
-use crate::lab::{LabError, Mark, ProbeReport, chain, wait_for};
+use crate::lab::{LabError, Mark, ProbeReport, chain, now_ns, wait_for};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -121,6 +121,8 @@ fn line(s: &Sample, round: usize) -> String {
 /// Nothing: the product has no such command.
 fn once(bed: &mut Bed, peer: Peer, scenario: Scenario, limit: Duration) -> Result<Option<Sample>, LabError> {
     bed.settle()?;
+    // Settling ends in step with the product's own clock; a fault does not come in step with anything.
+    std::thread::sleep(Duration::from_nanos(now_ns() % 997 * 1_000_000));
     let holders = bed.holders()?;
     let leader = bed.product.leader(&bed.lab)?;
     let has = |n: usize| holders.values().any(|on| on == &[n]);
