@@ -262,13 +262,12 @@ impl Passage {
         }
         if let (Some((life, held)), Event::TakeIp { addr, .. } | Event::UpdateIp { addr, .. }) =
             (&self.held, event)
+            && !held.clone().change(*life, *addr, true).await
         {
-            if !held.clone().change(*life, *addr, true).await {
-                return Some(RunResult::Done(EventOutcome::Failed {
-                    script: "gate".to_owned(),
-                    message: format!("the gate cannot guard {addr}; the log says why"),
-                }));
-            }
+            return Some(RunResult::Done(EventOutcome::Failed {
+                script: "gate".to_owned(),
+                message: format!("the gate cannot guard {addr}; the log says why"),
+            }));
         }
         None
     }
