@@ -10,6 +10,7 @@ mod etcd;
 mod freeze;
 mod kill;
 mod link;
+mod lost;
 mod network;
 mod random;
 mod second;
