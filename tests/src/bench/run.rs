@@ -19,6 +19,8 @@ pub struct Plan {
     pub repetitions: usize,
     /// How often each, for the others: some of their scenarios last a minute.
     pub peer_repetitions: usize,
+    /// How often each is started from nothing, at least once.
+    pub cold_starts: usize,
     /// After how long a scenario is given up ("never").
     pub limit: Duration,
 }
@@ -75,7 +77,7 @@ pub fn play(plan: &Plan, mut told: impl FnMut(&str)) -> Result<Vec<Sample>, LabE
         }
         // Cold starts are few otherwise.
         drop(bed);
-        for _ in 1..times {
+        for _ in 1..plan.cold_starts {
             drop(cold(*peer, &mut samples, &mut told)?);
         }
     }
@@ -158,7 +160,7 @@ fn once(bed: &mut Bed, peer: Peer, scenario: Scenario, limit: Duration) -> Resul
     let dual_after = bed.dual_rounds()?;
     let unserved = bed.unserved_ms(mark.at_ns, &affected)?;
     let healing = bed.probe.mark("mend");
-    mend(bed, scenario, victim)?;
+    mend(bed, scenario, victim, affected[0])?;
     bed.settle()?;
     let mended = bed.probe.report_since(&healing)?;
     let dual_end = bed.dual_rounds()?;
@@ -221,9 +223,10 @@ fn put_back(bed: &Bed, node: usize, lost: &[(IpAddr, u8)]) -> Result<(), LabErro
     Ok(())
 }
 
-fn mend(bed: &mut Bed, scenario: Scenario, victim: usize) -> Result<(), LabError> {
+fn mend(bed: &mut Bed, scenario: Scenario, victim: usize, address: IpAddr) -> Result<(), LabError> {
     match scenario {
-        Scenario::AddrDel | Scenario::MoveIp | Scenario::NetworkRestart => Ok(()),
+        Scenario::AddrDel | Scenario::NetworkRestart => Ok(()),
+        Scenario::MoveIp => bed.product.move_ip(&bed.lab, address, victim).map(drop),
         Scenario::Disable => bed.product.disable(&bed.lab, victim, false).map(drop),
         Scenario::Stop => bed.start(victim),
         Scenario::KillFollower | Scenario::KillLeader => bed.revive(victim),

@@ -35,6 +35,9 @@ enum What {
         /// How often each for CTDB and keepalived: a run of theirs can last a minute.
         #[arg(long, default_value_t = 10)]
         peer_repetitions: usize,
+        /// How often each product is started from nothing.
+        #[arg(long, default_value_t = 10)]
+        cold_starts: usize,
         /// Seconds after which a scenario is given up.
         #[arg(long, default_value_t = 60)]
         limit: u64,
@@ -98,6 +101,7 @@ fn main() -> anyhow::Result<()> {
             only,
             repetitions,
             peer_repetitions,
+            cold_starts,
             limit,
             json,
             markdown: table,
@@ -109,7 +113,7 @@ fn main() -> anyhow::Result<()> {
             let scenarios = if only.is_empty() { ALL.to_vec() } else { only };
             let limit = Duration::from_secs(limit);
             let mut machine = Machine::here();
-            let plan = Plan { peers, scenarios, repetitions, peer_repetitions, limit };
+            let plan = Plan { peers, scenarios, repetitions, peer_repetitions, cold_starts, limit };
             let samples = play(&plan, |line| println!("{line}"))?;
             machine.ended();
             let text = markdown(&samples, &machine);
