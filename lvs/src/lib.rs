@@ -12,6 +12,7 @@ pub mod diff;
 pub mod director;
 pub mod drain;
 pub mod import;
+pub mod ipvs;
 pub mod model;
 pub mod reconcile;
 pub mod service;
