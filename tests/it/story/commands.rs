@@ -30,7 +30,7 @@ fn several_nodes_are_asked_and_steered_at_once() {
     let (code, _, err) = c.try_ctdb(0, &["-n", "all", "enable"]);
     assert!(code == 0 && err.contains("): Node 0 is not disabled"), "{code} {err}");
     c.wait_balanced(&[0, 1, 2]);
-    c.ctdb(2, &["shutdown"]);
+    let _ = c.ctdb(2, &["shutdown"]);
     c.wait_flags(0, 2, "DISCONNECTED|INACTIVE");
     let (code, out, err) = c.try_ctdb(0, &["-X", "-n", "all", "pnn"]);
     assert_eq!((code, out.as_str()), (1, "|0|0|\n|1|1|\n"), "{err}");
@@ -58,9 +58,9 @@ fn daemons_count_what_they_do() {
             .unwrap_or_else(|| panic!("{name}: {out}"));
         assert!(line.contains(" MIN/AVG/MAX ") && !line.ends_with("out of 0"), "{line}");
     }
-    c.ctdb(leader, &["statisticsreset"]);
+    let _ = c.ctdb(leader, &["statisticsreset"]);
     assert_eq!(counter(&c, leader, "runs"), 0);
-    c.ctdb(0, &["ipreallocate"]);
+    let _ = c.ctdb(0, &["ipreallocate"]);
     assert!(counter(&c, leader, "runs") > 0, "counting goes on");
     // The run is in one of the intervals of a second, once they have ended.
     wait_for("the run in the history", SOON, || {
@@ -80,10 +80,10 @@ fn an_interface_that_is_set_down_is_not_used_until_it_is_set_up() {
     let Some(c) = Cluster::for_test(name, &ClusterConfig::default()) else { return };
     let out = c.ctdb(1, &["-X", "ifaces"]);
     let iface = out.lines().nth(1).and_then(|l| l.split('|').nth(1)).unwrap().to_owned();
-    c.ctdb(1, &["setifacelink", &iface, "down"]);
+    let _ = c.ctdb(1, &["setifacelink", &iface, "down"]);
     c.wait_output(1, &["ifaces"], |o| o.contains(&format!("name:{iface} link:down")));
     c.wait_balanced(&[0, 2]);
-    c.ctdb(1, &["setifacelink", &iface, "up"]);
+    let _ = c.ctdb(1, &["setifacelink", &iface, "up"]);
     c.wait_balanced(&[0, 1, 2]);
     let (code, _, err) = c.try_ctdb(1, &["setifacelink", "eth77", "up"]);
     assert_eq!((code, err.as_str()), (1, "Interface eth77 not configured on node 1\n"));
@@ -96,11 +96,11 @@ fn a_leader_without_the_role_makes_room_for_another() {
     let name = "a_leader_without_the_role_makes_room_for_another";
     let Some(c) = Cluster::for_test(name, &ClusterConfig::default()) else { return };
     let leader = c.leader_seen_by(0);
-    c.ctdb(leader, &["setleaderrole", "off"]);
+    let _ = c.ctdb(leader, &["setleaderrole", "off"]);
     assert!(c.ctdb(leader, &["getcapabilities"]).starts_with("LEADER: NO\n"));
     let other = (leader + 1) % 3;
     c.wait_output(other, &["leader"], |o| o.trim().parse().is_ok_and(|l: usize| l != leader));
     c.wait_balanced(&[0, 1, 2]);
-    c.ctdb(leader, &["setrecmasterrole", "on"]);
+    let _ = c.ctdb(leader, &["setrecmasterrole", "on"]);
     assert!(c.ctdb(leader, &["getcapabilities"]).starts_with("LEADER: YES\n"));
 }
