@@ -16,6 +16,7 @@ pub mod ipvs;
 pub mod model;
 pub mod reconcile;
 pub mod service;
+pub mod surroundings;
 
 #[cfg(test)]
 mod testkit;
