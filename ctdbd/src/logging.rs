@@ -1,15 +1,15 @@
 //! The daemon's log: where `ctdb.conf` says, at a level that `ctdb setdebug` changes.
 //!
 //! Lines are written by the thread that logs; a file is opened for appending and every line is one write, so that log rotation by
-//! copying works.
+//! copying works. For rotation by renaming the file is opened again on SIGHUP, as in CTDB ([`LogHandle::reopen`]).
 
 use crate::config::{LogLevel, LogLocation, LogTarget, Syslog};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::net::UdpSocket;
 use std::os::unix::net::UnixDatagram;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use tracing::level_filters::LevelFilter;
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
@@ -24,56 +24,93 @@ pub struct LogError {
     source: io::Error,
 }
 
-/// Changes the level while the daemon runs.
+/// Changes the level, and opens the file again, while the daemon runs.
 #[derive(Clone)]
-pub struct LevelHandle {
+pub struct LogHandle {
     inner: reload::Handle<LevelFilter, tracing_subscriber::Registry>,
     level: Arc<Mutex<LogLevel>>,
+    file: Option<Arc<LogFile>>,
 }
 
-impl std::fmt::Debug for LevelHandle {
+impl std::fmt::Debug for LogHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LevelHandle").field("level", &self.get()).finish()
+        f.debug_struct("LogHandle").field("level", &self.level()).finish()
     }
 }
 
-impl LevelHandle {
+impl LogHandle {
     /// The present level.
     #[must_use]
-    pub fn get(&self) -> LogLevel {
-        *self.level.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    pub fn level(&self) -> LogLevel {
+        *self.level.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Another level from now on.
-    pub fn set(&self, level: LogLevel) {
+    pub fn set_level(&self, level: LogLevel) {
         // The subscriber lives as long as the process.
         let _ = self.inner.reload(LevelFilter::from_level(level.tracing()));
-        *self.level.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = level;
+        *self.level.lock().unwrap_or_else(PoisonError::into_inner) = level;
     }
+
+    /// Opens the log file by its name again, which may be another file by now; its path. `None` where the log is no file: standard error
+    /// and syslog are never opened again.
+    ///
+    /// # Errors
+    /// [`LogError`]; lines go on into the old file.
+    pub fn reopen(&self) -> Result<Option<&Path>, LogError> {
+        let Some(log) = &self.file else { return Ok(None) };
+        log.reopen()?;
+        Ok(Some(&log.path))
+    }
+}
+
+/// The log file: whoever writes a line takes the file that is open at that time.
+struct LogFile {
+    path: PathBuf,
+    file: Mutex<Arc<File>>,
+}
+
+impl LogFile {
+    fn new(path: &Path) -> Result<Self, LogError> {
+        Ok(Self { path: path.to_owned(), file: Mutex::new(open(path)?) })
+    }
+
+    fn reopen(&self) -> Result<(), LogError> {
+        let new = open(&self.path)?;
+        *self.file.lock().unwrap_or_else(PoisonError::into_inner) = new;
+        Ok(())
+    }
+
+    fn file(&self) -> Arc<File> {
+        Arc::clone(&self.file.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn open(path: &Path) -> Result<Arc<File>, LogError> {
+    let open = || {
+        if let Some(dir) = path.parent() {
+            std::fs::create_dir_all(dir)?;
+        }
+        OpenOptions::new().create(true).append(true).open(path)
+    };
+    open().map(Arc::new).map_err(|source| LogError { path: path.to_owned(), source })
 }
 
 /// Starts logging for the whole process.
 ///
 /// # Errors
 /// [`LogError`]
-pub fn start(target: &LogTarget, level: LogLevel) -> Result<LevelHandle, LogError> {
+pub fn start(target: &LogTarget, level: LogLevel) -> Result<LogHandle, LogError> {
     let sink = match target {
         LogTarget::Stderr => Sink::Stderr,
-        LogTarget::Location(LogLocation::File(path)) => {
-            let open = || {
-                if let Some(dir) = path.parent() {
-                    std::fs::create_dir_all(dir)?;
-                }
-                OpenOptions::new().create(true).append(true).open(path)
-            };
-            Sink::File(Arc::new(open().map_err(|source| LogError { path: path.clone(), source })?))
-        }
+        LogTarget::Location(LogLocation::File(path)) => Sink::File(Arc::new(LogFile::new(path)?)),
         LogTarget::Location(LogLocation::Syslog(method)) => {
             let failed = |source| LogError { path: PathBuf::from("syslog"), source };
             Sink::Syslog(Arc::new(SyslogSink::open(*method).map_err(failed)?))
         }
     };
     let plain = matches!(sink, Sink::Syslog(_));
+    let file = if let Sink::File(file) = &sink { Some(Arc::clone(file)) } else { None };
     let (filter, inner) = reload::Layer::new(LevelFilter::from_level(level.tracing()));
     let format = tracing_subscriber::fmt::layer().with_ansi(false).with_target(false).with_writer(sink);
     let registry = tracing_subscriber::registry().with(filter);
@@ -83,13 +120,13 @@ pub fn start(target: &LogTarget, level: LogLevel) -> Result<LevelHandle, LogErro
     } else {
         registry.with(format).try_init()
     };
-    Ok(LevelHandle { inner, level: Arc::new(Mutex::new(level)) })
+    Ok(LogHandle { inner, level: Arc::new(Mutex::new(level)), file })
 }
 
 #[derive(Clone)]
 enum Sink {
     Stderr,
-    File(Arc<File>),
+    File(Arc<LogFile>),
     Syslog(Arc<SyslogSink>),
 }
 
@@ -99,7 +136,7 @@ impl<'a> MakeWriter<'a> for Sink {
     fn make_writer(&'a self) -> Self::Writer {
         match self {
             Self::Stderr => Box::new(io::stderr()),
-            Self::File(file) => Box::new(&**file),
+            Self::File(log) => Box::new(log.file()),
             Self::Syslog(sink) => Box::new(SyslogLine { sink, severity: severity(Level::INFO) }),
         }
     }
@@ -210,6 +247,28 @@ mod tests {
         }
         let now = jiff::Timestamp::UNIX_EPOCH;
         assert_eq!(syslog_line(5, 7, Some(now), "text"), "<29>1 1970-01-01T00:00:00Z - ctdbd 7 - - text");
+    }
+
+    #[test]
+    fn a_log_that_was_renamed_goes_on_under_its_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, rotated) = (dir.path().join("log"), dir.path().join("log.1"));
+        let log = Arc::new(LogFile::new(&path).unwrap());
+        let sink = Sink::File(Arc::clone(&log));
+        let say = |text: &str| sink.make_writer().write_all(text.as_bytes()).unwrap();
+        let read = |path: &Path| std::fs::read_to_string(path).unwrap();
+        say("one\n");
+        std::fs::rename(&path, &rotated).unwrap();
+        say("two\n");
+        log.reopen().unwrap();
+        say("three\n");
+        assert_eq!((read(&rotated).as_str(), read(&path).as_str()), ("one\ntwo\n", "three\n"));
+        // Where it cannot be opened the old one is better than none.
+        std::fs::rename(&path, &rotated).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        assert!(log.reopen().unwrap_err().to_string().contains("cannot open the log"));
+        say("four\n");
+        assert_eq!(read(&rotated), "three\nfour\n");
     }
 
     #[test]

@@ -29,10 +29,10 @@ impl Driver {
             DaemonCommand::GetCapabilities => {
                 DaemonReply::Capabilities { leader: self.node.leader_capable(), lmaster: self.lmaster }
             }
-            DaemonCommand::GetDebug => DaemonReply::Debug(self.level.get().to_string()),
+            DaemonCommand::GetDebug => DaemonReply::Debug(self.log.level().to_string()),
             DaemonCommand::SetDebug { level } => match level.parse::<LogLevel>() {
                 Ok(level) => {
-                    self.level.set(level);
+                    self.log.set_level(level);
                     DaemonReply::Ok
                 }
                 Err(e) => DaemonReply::Error(e.to_string()),

@@ -19,13 +19,13 @@ use crate::guard::Guard;
 use crate::journal::JournalHandle;
 use crate::lease::LeaseNews;
 use crate::lock::{LockEvent, LockHandle, LockRecord, Ticket};
-use crate::logging::LevelHandle;
+use crate::logging::LogHandle;
 use crate::netif::Netif;
 use crate::packet::Announcements;
 use crate::peer::{Dialer, LinkEvent, LinkTable, PeerClient, Up};
 use crate::statistics::{Count, Now, Statistics};
 use eventscripts::{Notice, Notifier, Runner};
-use recoverd::action::Persistent;
+use recoverd::action::{Kind, Persistent};
 use recoverd::command::{AnyCommand, AnyReply, Reply};
 use recoverd::input::{Input, LockInput};
 use recoverd::model::{Epoch, Mono, NodeFlags, Pnn, Session};
@@ -52,6 +52,7 @@ struct Inboxes {
     nodes_read: mpsc::UnboundedReceiver<reload::NodesRead>,
     term: Signal,
     int: Signal,
+    hup: Signal,
 }
 
 /// The cluster lock as the driver sees it.
@@ -91,7 +92,7 @@ struct Driver {
     unhealthy: bool,
     journal: JournalHandle,
     admin: std::sync::mpsc::Sender<Persistent>,
-    level: LevelHandle,
+    log: LogHandle,
     statistics: Arc<Statistics>,
     /// When the present interval of `ctdb stats` ends.
     interval_ends: Mono,
@@ -127,6 +128,7 @@ impl Driver {
                 Some(read) = boxes.nodes_read.recv() => self.on_nodes_read(read),
                 _ = boxes.term.recv() => self.feed(Input::Terminate),
                 _ = boxes.int.recv() => self.feed(Input::Terminate),
+                _ = boxes.hup.recv() => self.reopen_log(),
                 () = sleep_until(deadline) => self.on_time(),
             }
         }
@@ -150,6 +152,20 @@ impl Driver {
             self.statistics.end_interval(self.now());
         }
         self.feed(Input::Tick);
+    }
+
+    /// SIGHUP, from whoever rotates logs: as in CTDB the log is opened again, and nothing is read anew.
+    fn reopen_log(&self) {
+        let text = match self.log.reopen() {
+            Ok(Some(path)) => format!("SIGHUP: the log {} is open again", path.display()),
+            Ok(None) => "SIGHUP: the log is no file, nothing to open again".to_owned(),
+            Err(e) => {
+                tracing::error!("SIGHUP: {e}; lines go on into the old file");
+                return;
+            }
+        };
+        tracing::info!("{text}");
+        self.journal.record(Kind::Operator.as_str(), text, serde_json::Value::Null);
     }
 
     /// What statistics show beside counters.

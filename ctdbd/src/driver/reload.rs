@@ -5,7 +5,7 @@
 //! this node alone can judge is judged here again. Unlike CTDB's, a deleted or new node costs no recovery: links stay up, and the lease layer
 //! changes who counts with a new epoch (docs/leases.md, "Nodes list").
 //!
-//! A signal reads nothing: like CTDB's, this daemon is told by its commands. The cluster lock, ports and tunables files are read at start only.
+//! A signal reads nothing: like CTDB's, this daemon is told by its commands; SIGHUP only opens the log again. The cluster lock, ports and tunables files are read at start only.
 
 use super::Driver;
 use crate::calls::Calls;

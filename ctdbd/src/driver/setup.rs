@@ -18,7 +18,7 @@ use crate::journal::{self, KEEP, OpenError, SledJournal};
 use crate::lease::{LeaseNews, LeaseSetup, Waiting};
 use crate::local::{self, LocalService, SocketError};
 use crate::lock::LockHandle;
-use crate::logging::LevelHandle;
+use crate::logging::LogHandle;
 use crate::netif::{Netif, NetifError, Watch};
 use crate::packet::{Announcements, Announcer};
 use crate::peer::{self, Dialer, Identity, LinkTable, NodeService};
@@ -75,7 +75,9 @@ pub(super) fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> Fatal
 ///
 /// # Errors
 /// [`Fatal`], before anything of the network was touched.
-pub async fn run(config: Config, cli: Cli, level: LevelHandle) -> Result<(u8, String), Fatal> {
+pub async fn run(config: Config, cli: Cli, log: LogHandle) -> Result<(u8, String), Fatal> {
+    // First, as by default it would end the daemon.
+    let hup = signal(SignalKind::hangup()).map_err(system("watch SIGHUP"))?;
     let local = local::bind(&config.paths.socket)?;
     let listener = peer::listen(SocketAddr::new(config.address, config.port)).map_err(Fatal::Port)?;
     std::fs::create_dir_all(&config.paths.rundir).map_err(system("make CTDB_RUNDIR"))?;
@@ -158,6 +160,7 @@ pub async fn run(config: Config, cli: Cli, level: LevelHandle) -> Result<(u8, St
         nodes_read,
         term: signal(SignalKind::terminate()).map_err(system("watch SIGTERM"))?,
         int: signal(SignalKind::interrupt()).map_err(system("watch SIGINT"))?,
+        hup,
     };
     let driver = Driver {
         node: Node::new(machine_config(&config, admin_state, session, lease.is_some()), clock::mono()),
@@ -181,7 +184,7 @@ pub async fn run(config: Config, cli: Cli, level: LevelHandle) -> Result<(u8, St
         unhealthy: true,
         journal,
         admin: admin_thread(admin_file)?,
-        level,
+        log,
         statistics,
         interval_ends: clock::mono() + Duration::from_secs(1),
         epoch: Epoch::NONE,

@@ -5,6 +5,7 @@ use crate::gate::Ticker;
 use crate::lease::fenced;
 use crate::netif::{Netif, OnIface};
 use nix::fcntl::{Flock, FlockArg};
+use nix::sys::signal::{SigSet, Signal};
 use std::fs::OpenOptions;
 use std::io::{self, BufRead, Write};
 use std::net::IpAddr;
@@ -24,6 +25,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// It cannot begin: the pipe or the lock does not work.
 pub fn run() -> io::Result<()> {
     nix::unistd::setsid().map_err(io::Error::from)?;
+    // It has the daemon's name: whoever tells all processes of that name to open their logs again must not end it.
+    SigSet::from(Signal::SIGHUP).thread_block().map_err(io::Error::from)?;
     let mut words = io::stdin().lock().lines();
     let first = words.next().unwrap_or_else(|| Err(io::ErrorKind::UnexpectedEof.into()))?;
     let Ok(Word::Begin { lock, report, addr, mut peers, port }) = serde_json::from_str(&first) else {

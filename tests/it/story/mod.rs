@@ -4,6 +4,7 @@ mod commands;
 mod crash;
 mod ipv6;
 mod link;
+mod logs;
 mod operator;
 mod reload;
 mod repair;
