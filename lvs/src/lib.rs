@@ -6,14 +6,19 @@
 //! [`reconcile`] compare it with the table that the kernel has. [`director`] is all of it as one machine. Everything named here is pure:
 //! time is an argument (monotonic, since whatever), and what happens is a value.
 
+pub mod blackhole;
 pub mod checker;
 pub mod config;
 pub mod diff;
 pub mod director;
+pub mod doctor;
 pub mod drain;
 pub mod import;
 pub mod ipvs;
 pub mod model;
+pub mod placement;
+pub mod probe;
+pub mod realserver;
 pub mod reconcile;
 pub mod service;
 pub mod surroundings;

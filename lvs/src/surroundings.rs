@@ -81,6 +81,8 @@ fn braces(pattern: &str) -> Result<Vec<String>, String> {
             None => done.push(next),
         }
     }
+    done.sort();
+    done.dedup();
     Ok(done)
 }
 
@@ -98,11 +100,7 @@ mod tests {
 
     #[test]
     fn braces_are_every_combination() {
-        let sorted = |p| {
-            let mut all = braces(p).unwrap();
-            all.sort();
-            all
-        };
+        let sorted = |p| braces(p).unwrap();
         assert_eq!(sorted("a{b,c}d"), ["abd", "acd"]);
         assert_eq!(sorted("{a,b{1,2}}{x,y}"), ["ax", "ay", "b1x", "b1y", "b2x", "b2y"]);
         assert_eq!(sorted("plain"), ["plain"]);

@@ -16,6 +16,7 @@ mod host;
 mod kernel;
 mod numbers;
 mod pass;
+pub(crate) mod rtnetlink;
 pub mod selftest;
 mod socket;
 mod wire;
@@ -102,7 +103,7 @@ mod pairs {
     }
 }
 
-/// What the kernel has counted, and the rates that it estimates every two seconds.
+/// What the kernel has counted, and rates. Both are brought up to date every two seconds, by the kernel's estimator.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stats {
     /// Connections scheduled.
