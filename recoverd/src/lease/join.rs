@@ -99,7 +99,7 @@ impl Lease {
         // d22: other lists neither join nor lead.
         if list != self.lists.hash && self.rules.d22_list {
             let Some((_, nodes)) = self.coming.take_if(|(hash, _)| *hash == list) else { return };
-            self.lists.replace(list, &nodes, true);
+            self.lists.replace(list, &nodes, self.rules.d22_both);
         }
         if epoch > self.epoch {
             self.move_to(epoch);
@@ -224,7 +224,7 @@ impl Lease {
     }
 
     fn welcome(&mut self, to: Pnn, session: Session) {
-        let settled = self.lead.as_ref().is_some_and(super::lead::Lead::accounted);
+        let settled = self.lead.as_ref().is_some_and(|l| l.settled);
         self.send(to, LeaseMsg::Welcome { epoch: self.epoch, session, settled });
     }
 

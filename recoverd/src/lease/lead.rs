@@ -34,6 +34,8 @@ pub(super) struct Lead {
     pub(super) led: Option<Clocks>,
     reported_leading: bool,
     reported_accounted: bool,
+    /// No older nodes list counts any more (d22).
+    pub(super) settled: bool,
     pub(super) seats: BTreeMap<Pnn, Seat>,
     /// Who ever joined this epoch, in whatever session.
     pub(super) ever: BTreeSet<Pnn>,
@@ -145,7 +147,7 @@ impl Lease {
     /// that the next holder of the lock can count on the record.
     pub(super) fn begin_epoch(&mut self, known_at: Clocks, now: Clocks) {
         if let Some((hash, nodes)) = self.coming.take() {
-            self.lists.replace(hash, &nodes, self.rules.d22_list);
+            self.lists.replace(hash, &nodes, self.rules.d22_both);
         }
         let mut epoch = self.heard.max(self.epoch).next(self.me);
         epoch.number += self.leap();
@@ -165,6 +167,7 @@ impl Lease {
             led: if self.rules.d27_proof_of_this_epoch { None } else { inherited },
             reported_leading: false,
             reported_accounted: false,
+            settled: false,
             seats,
             ever: BTreeSet::new(),
             quorum_at: None,
@@ -181,9 +184,14 @@ impl Lease {
         if quorum {
             self.open_epoch(now);
         } else {
-            let record = LockRecord { epoch, list: self.lists.hash, session: self.hold.session };
+            let record = LockRecord { epoch, list: self.recorded_list(), session: self.hold.session };
             self.out.push(LeaseAction::Lock(LockOrder::Record(record)));
         }
+    }
+
+    /// What the lock's record says of the nodes list.
+    pub(super) fn recorded_list(&self) -> u64 {
+        if self.rules.d22_change { self.lists.recorded() } else { self.lists.hash }
     }
 
     /// Without a store that keeps the record, a daemon that lost its memory could begin an epoch that it began before, and old
@@ -277,7 +285,7 @@ impl Lease {
             }
             return;
         }
-        let settled = lead.accounted();
+        let settled = lead.settled;
         let Some(Seat::Joined(j)) = lead.seats.get_mut(&from) else { return };
         if j.session != session || (seq <= j.last_seq && l4) {
             return;
@@ -316,7 +324,16 @@ impl Lease {
         if accounted && !lead.reported_accounted {
             lead.reported_accounted = true;
             self.out.push(LeaseAction::AllAccounted);
-            self.lists.settle();
+        }
+        // d22: a node that is out may come back on the old list. A record keeps it from the lock; without one, too few may be left there.
+        let store = self.lock_kind == LockKind::Store || !self.rules.d22_settled;
+        if accounted && !lead.settled && (store || self.lists.majority_before(|p| lead.ever.contains(&p))) {
+            lead.settled = true;
+            let epoch = lead.epoch;
+            if self.lists.settle() && self.lock_kind == LockKind::Store {
+                let record = LockRecord { epoch, list: self.lists.hash, session: self.hold.session };
+                self.out.push(LeaseAction::Lock(LockOrder::Record(record)));
+            }
         }
     }
 }

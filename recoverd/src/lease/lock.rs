@@ -2,6 +2,7 @@
 
 use super::clock::Clocks;
 use super::io::{HoldRule, LeaseAction, LockOrder, LockRecord};
+use super::nodes::change;
 use super::{Lease, LockKind};
 use crate::model::Epoch;
 
@@ -60,7 +61,7 @@ impl Lease {
         if let Some(p) = previous
             && self.rules.d22_list
             && !self.lists.knows(p.list)
-            && self.coming.as_ref().is_none_or(|(h, _)| *h != p.list)
+            && self.coming.as_ref().is_none_or(|(h, _)| *h != p.list && change(self.lists.hash, *h) != p.list)
         {
             // d22: the holder before had a nodes file that we never saw: its nodes are not ours to count.
             self.journal(format!(

@@ -71,7 +71,7 @@ impl Lease {
         if !ours || self.coming.is_some() {
             return false;
         }
-        let record = LockRecord { epoch: lead.epoch, list: self.lists.hash, session: self.hold.session };
+        let record = LockRecord { epoch: lead.epoch, list: self.recorded_list(), session: self.hold.session };
         self.lock = Lock::Held { proving: false };
         self.out.push(LeaseAction::Lock(LockOrder::Record(record)));
         self.journal(format!("nobody took the cluster lock: epoch {} goes on", self.epoch));

@@ -291,6 +291,12 @@ impl Lease {
         self.hold.deadline.map(|d| (d, self.hold.rule))
     }
 
+    /// Hash of the nodes list in force, once no older one counts beside it.
+    #[must_use]
+    pub fn list_in_force(&self) -> Option<u64> {
+        (self.lists.recorded() == self.lists.hash).then_some(self.lists.hash)
+    }
+
     /// The present session; `None` between a lapse and [`LeaseInput::Dropped`].
     #[must_use]
     pub fn session(&self) -> Option<Session> {

@@ -3,6 +3,11 @@
 use crate::model::Pnn;
 use std::collections::BTreeSet;
 
+/// The change from one list to another, as a hash.
+pub(super) fn change(from: u64, to: u64) -> u64 {
+    (from.rotate_left(1) ^ to).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
 /// The nodes lists.
 #[derive(Debug, Clone)]
 pub(super) struct Lists {
@@ -10,19 +15,28 @@ pub(super) struct Lists {
     pub(super) hash: u64,
     now: BTreeSet<Pnn>,
     before: Vec<(u64, BTreeSet<Pnn>)>,
+    /// Every change from one list to the next that this daemon knows, settled or not.
+    changes: BTreeSet<u64>,
     everyone: Vec<Pnn>,
 }
 
 impl Lists {
     pub(super) fn new(hash: u64, nodes: &[Pnn]) -> Self {
         let everyone: BTreeSet<Pnn> = nodes.iter().copied().collect();
-        Self { hash, everyone: everyone.iter().copied().collect(), now: everyone, before: Vec::new() }
+        Self {
+            hash,
+            everyone: everyone.iter().copied().collect(),
+            now: everyone,
+            before: Vec::new(),
+            changes: BTreeSet::new(),
+        }
     }
 
     /// A list that was in force before and may still be for others.
     pub(super) fn also(&mut self, hash: u64, nodes: BTreeSet<Pnn>) {
         if hash != self.hash {
             self.before.push((hash, nodes));
+            self.changes.insert(change(hash, self.hash));
             self.gather();
         }
     }
@@ -34,21 +48,35 @@ impl Lists {
         self.before.retain(|(h, _)| *h != hash && *h != old_hash);
         if both && old_hash != hash {
             self.before.push((old_hash, old));
+            self.changes.insert(change(old_hash, hash));
         }
         self.gather();
     }
 
-    /// Every node of the old lists has joined or is out.
-    pub(super) fn settle(&mut self) {
-        if !self.before.is_empty() {
+    /// Nobody can act on an older list any more. Whether one counted until now.
+    pub(super) fn settle(&mut self) -> bool {
+        let open = !self.before.is_empty();
+        if open {
             self.before.clear();
             self.gather();
         }
+        open
     }
 
-    /// Whether this hash is of a list that counts here.
+    /// Whether this hash is of a list that counts here, or of a change that this daemon knows.
     pub(super) fn knows(&self, hash: u64) -> bool {
-        hash == self.hash || self.before.iter().any(|(h, _)| *h == hash)
+        hash == self.hash || self.before.iter().any(|(h, _)| *h == hash) || self.changes.contains(&hash)
+    }
+
+    /// For the lock's record: the list in force, or the change to it while an older one counts. Who knows only one of the two could not
+    /// count in both, and must let the lock go.
+    pub(super) fn recorded(&self) -> u64 {
+        self.before.last().map_or(self.hash, |(h, _)| change(*h, self.hash))
+    }
+
+    /// A majority of each list before.
+    pub(super) fn majority_before(&self, has: impl Fn(Pnn) -> bool) -> bool {
+        self.before.iter().all(|(_, l)| l.iter().filter(|p| has(**p)).count() > l.len() / 2)
     }
 
     /// Nodes of all lists, in order.

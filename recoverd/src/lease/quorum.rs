@@ -81,13 +81,15 @@ impl Lease {
             self.canvass.id.wrapping_add(u64::from(self.me.0) << 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let pause = if self.canvass.id == 1 { 0 } else { (spread >> 33) % (self.times.t / 2) };
         self.canvass.next = now.plus(self.times.t / 2 + self.stagger() + pause);
-        let (id, list) = (self.canvass.id, self.lists.hash);
+        // The list that the epoch would have: who waits for it answers, too.
+        let (id, list) = (self.canvass.id, self.coming.as_ref().map_or(self.lists.hash, |(hash, _)| *hash));
         self.send_all(&LeaseMsg::Canvass { id, list });
         self.count_would(now);
     }
 
     pub(super) fn on_canvass(&mut self, from: Pnn, id: u64, list: u64, now: Clocks) {
-        let ours = list == self.lists.hash || !self.rules.d22_list;
+        let waited_for = self.coming.as_ref().is_some_and(|(hash, _)| *hash == list);
+        let ours = list == self.lists.hash || waited_for || !self.rules.d22_list;
         if !ours || !self.is_quorum() || self.has_recmaster(now, self.times.beat * 2) {
             return;
         }

@@ -63,6 +63,10 @@ impl Lease {
         let mut grants = BTreeMap::new();
         if self.may_grant(self.me, session, self.member.welcomed) {
             self.grantor.granted(self.me, session, now);
+            // A recmaster supports its own epoch like those that grant to it: else it would take the one before for the last that led.
+            if self.epoch.pnn == self.me {
+                self.grantor.support(self.epoch);
+            }
             grants.insert(self.me, self.young(now));
         }
         self.rounds.open.push_back(Round { id, sent: now, grants });
