@@ -207,6 +207,15 @@ pub(crate) enum Cmd {
         #[arg(num_args = 0..=2)]
         ends: Vec<String>,
     },
+    /// End TCP connections of this host, as CTDB's ctdb_killtcp for event scripts; needs no daemon.
+    #[command(hide = true)]
+    Killtcp {
+        /// The public interface.
+        iface: String,
+        /// Both ends, SRC:PORT DST:PORT; none: pairs on standard input.
+        #[arg(num_args = 0..=2)]
+        ends: Vec<String>,
+    },
     /// Tell the node of a client's connection.
     Addtickle {
         /// The client's end and the server's, SRC:PORT DST:PORT; none: pairs on standard input.
@@ -257,9 +266,9 @@ pub(crate) enum Cmd {
     },
     #[command(hide = true)]
     Natgwlist,
-    /// The LVS group of lvs_nodes.
+    /// The LVS director: its configuration, real servers, the doctor; and the LVS group of lvs_nodes.
     Lvs {
-        /// What of it; the usable nodes when nothing is said.
+        /// What of it; the usable nodes of the group when nothing is said.
         #[command(subcommand)]
         what: Option<LvsCmd>,
     },
@@ -300,7 +309,7 @@ pub(crate) enum GroupCmd {
 }
 
 /// `ctdb lvs …`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub(crate) enum LvsCmd {
     /// The node that directs; exit status 255 when there is none.
     #[command(alias = "master")]
@@ -309,6 +318,64 @@ pub(crate) enum LvsCmd {
     List,
     /// The states of all nodes of the group.
     Status,
+    /// Find everything that is wrong in virtual_servers.conf; exit status 1 when there is an error. Needs no daemon.
+    Check {
+        /// The file [default: virtual_servers.conf in $CTDB_BASE or /etc/ctdb].
+        file: Option<std::path::PathBuf>,
+    },
+    /// Make a virtual_servers.conf of a keepalived.conf or a piranha lvs.cf; exit status 1 when something in it is wrong. Needs no daemon.
+    Import {
+        /// The old file.
+        file: std::path::PathBuf,
+        /// Write the configuration here instead of to standard output; an existing file is not overwritten.
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<std::path::PathBuf>,
+    },
+    /// This host as a real server of direct routing or tunnels: addresses on lo, without ARP. Needs no daemon.
+    #[command(subcommand)]
+    Realserver(RealServerCmd),
+    /// Look for what keeps virtual services from working, a line for each check; exit status 1 for warnings and failures. Needs no daemon.
+    Doctor(DoctorArgs),
+}
+
+/// `ctdb lvs realserver …`.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub(crate) enum RealServerCmd {
+    /// Put virtual addresses on lo and suppress ARP for them.
+    Up {
+        /// Virtual addresses.
+        #[arg(required = true, value_name = "VIP")]
+        vips: Vec<std::net::IpAddr>,
+    },
+    /// Undo what `up` did; for all addresses when none is named.
+    Down {
+        /// Virtual addresses.
+        #[arg(value_name = "VIP")]
+        vips: Vec<std::net::IpAddr>,
+    },
+    /// What `up` did, and how it is now; exit status 1 when an address is not as `up` left it.
+    Show {
+        /// Virtual addresses; default is those that `up` has put up.
+        #[arg(value_name = "VIP")]
+        vips: Vec<std::net::IpAddr>,
+    },
+}
+
+/// The questions of `ctdb lvs doctor`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub(crate) struct DoctorArgs {
+    /// Only services of this address.
+    #[arg(value_name = "VIP")]
+    pub(crate) vip: Option<std::net::IpAddr>,
+    /// The configuration [default: virtual_servers.conf in $CTDB_BASE or /etc/ctdb].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<std::path::PathBuf>,
+    /// For how many seconds connections are watched.
+    #[arg(long, value_name = "SECONDS", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub(crate) window: u64,
+    /// Leave out the self-test of the kernel in throw-away namespaces.
+    #[arg(long)]
+    pub(crate) no_selftest: bool,
 }
 
 /// `ctdb event …`.

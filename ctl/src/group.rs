@@ -45,12 +45,14 @@ impl From<GroupCmd> for Question {
     }
 }
 
-impl From<LvsCmd> for Question {
-    fn from(command: LvsCmd) -> Self {
+impl Question {
+    /// What of the group a command of `ctdb lvs` asks; none when it is not about the group.
+    pub(crate) fn of_lvs(command: &LvsCmd) -> Option<Self> {
         match command {
-            LvsCmd::Leader => Self::Leader,
-            LvsCmd::List => Self::List,
-            LvsCmd::Status => Self::Status,
+            LvsCmd::Leader => Some(Self::Leader),
+            LvsCmd::List => Some(Self::List),
+            LvsCmd::Status => Some(Self::Status),
+            LvsCmd::Check { .. } | LvsCmd::Import { .. } | LvsCmd::Realserver(_) | LvsCmd::Doctor(_) => None,
         }
     }
 }

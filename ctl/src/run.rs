@@ -6,7 +6,7 @@ use crate::group::{self, Kind, Question};
 use crate::nodes::Target;
 use crate::out::{Failure, Outcome, Output, Style, finish};
 use crate::{
-    admin, config_check, daemon, event, foreign, gather, helper, ip, lease, nodes_file, nodestatus, plan,
+    admin, config_check, daemon, event, foreign, gather, helper, ip, lease, lvs, nodes_file, nodestatus, plan,
     port, reload, statistics, status, tickle, timeline, usage, vars,
 };
 use clap::Parser;
@@ -132,6 +132,7 @@ fn refuses_node(command: &Cmd) -> Option<String> {
         Cmd::Listnodes => ("Cannot specify node for command", "listnodes"),
         Cmd::Checktcpport { .. } => ("Cannot specify node for command", "checktcpport"),
         Cmd::Tickle { .. } => ("Cannot specify node for command", "tickle"),
+        Cmd::Killtcp { .. } => ("Cannot specify node for command", "killtcp"),
         Cmd::Reloadnodes => ("Node cannot be specified for command", "reloadnodes"),
         Cmd::Config(_) => ("Cannot specify node for command", "config"),
         Cmd::Natgw { .. } | Cmd::Natgwlist => ("Node cannot be specified for command", "natgw"),
@@ -153,7 +154,9 @@ fn without_daemon(options: &Options, command: &Cmd, style: Style) -> Option<Outc
         Cmd::Checktcpport { port } => Some(port::check(*port)),
         Cmd::Setlmasterrole { .. } => Some(Ok(admin::setlmasterrole())),
         Cmd::Tickle { ends } => Some(tickle::tickle(ends)),
+        Cmd::Killtcp { ends, .. } => Some(killtcp::run(ends)),
         Cmd::Config(ConfigCmd::Check { dir }) => Some(config_check::run(dir.clone(), style)),
+        Cmd::Lvs { what: Some(what) } => lvs::run(what, style),
         Cmd::Version if options.node.is_none() => Some(Ok(daemon::version(env!("CARGO_PKG_VERSION"), style))),
         Cmd::Other(words) => {
             Some(Err(Failure::new(foreign::message(words.first().map_or("", String::as_str)))))
@@ -218,7 +221,7 @@ async fn with_daemon(asker: &mut Asker, verbose: bool, command: Cmd, style: Styl
         Cmd::Natgw { what } => group::ask(asker, Kind::Natgw, what.into(), style).await,
         Cmd::Natgwlist => group::ask(asker, Kind::Natgw, Question::List, style).await,
         Cmd::Lvs { what } => {
-            let question = what.map_or(Question::List, Question::from);
+            let question = what.as_ref().and_then(Question::of_lvs).unwrap_or(Question::List);
             group::ask(asker, Kind::Lvs, question, style).await
         }
         Cmd::Lvsmaster => group::ask(asker, Kind::Lvs, Question::Leader, style).await,
@@ -226,6 +229,7 @@ async fn with_daemon(asker: &mut Asker, verbose: bool, command: Cmd, style: Styl
         | Cmd::Checktcpport { .. }
         | Cmd::Setlmasterrole { .. }
         | Cmd::Tickle { .. }
+        | Cmd::Killtcp { .. }
         | Cmd::Config(_)
         | Cmd::Other(_) => unreachable!("handled by without_daemon"),
     }

@@ -11,6 +11,7 @@ mod demo;
 mod guard;
 mod lab_self;
 mod lease;
+mod lvs_cli;
 mod plan;
 mod quorum;
 mod simulation;

@@ -8,6 +8,7 @@
 mod config_check;
 mod fake;
 mod golden;
+mod lvs;
 mod several;
 mod with_daemon;
 mod without_daemon;
