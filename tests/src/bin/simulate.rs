@@ -22,6 +22,9 @@ struct Args {
     /// Directed schedules instead of random ones, all of them or one.
     #[arg(long, num_args = 0..=1, default_missing_value = "99")]
     directed: Option<usize>,
+    /// The nodes list changes on the way.
+    #[arg(long)]
+    lists: bool,
     /// Break each rule in turn; every break must be found.
     #[arg(long)]
     mutants: bool,
@@ -65,7 +68,9 @@ fn histories(args: &Args) -> bool {
         let begun = Instant::now();
         let (mut events, mut lapses, mut slowest) = (0, 0, 0.0_f64);
         for seed in args.seed..args.seed + count {
-            let o = run(&Plan::new(seed, lock, schedule(args, seed)));
+            let mut plan = Plan::new(seed, lock, schedule(args, seed));
+            plan.lists = args.lists;
+            let o = run(&plan);
             events += o.events;
             lapses += o.lapses;
             slowest = slowest.max(o.heal_time);
@@ -91,7 +96,7 @@ fn histories(args: &Args) -> bool {
 fn replay(args: &Args, seed: u64) -> bool {
     let lock = args.lock.unwrap_or(LockChoice::File);
     let mut plan = Plan::new(seed, lock, schedule(args, seed));
-    plan.trace = true;
+    (plan.trace, plan.lists) = (true, args.lists);
     for m in mutants().iter().filter(|m| Some(m.rule) == args.only.as_deref()) {
         (m.apply)(&mut plan);
     }

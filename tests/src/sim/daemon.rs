@@ -128,10 +128,12 @@ impl Sim {
     }
 
     pub(super) fn start(&mut self, i: usize) {
-        if self.nodes[i].lease.is_some() || self.nodes[i].guarding || !self.nodes[i].start_due {
+        let n = &self.nodes[i];
+        if n.lease.is_some() || n.guarding || !n.start_due || n.absent {
             return;
         }
-        let config = self.frame.config(i, self.plan.lock);
+        let config = self.frame.config(i, n.file, self.plan.lock);
+        let before = self.list_before(i);
         let n = &mut self.nodes[i];
         n.start_due = false;
         n.life += 1;
@@ -141,7 +143,7 @@ impl Sim {
         n.wake_at = 0;
         let stored = n.stored;
         self.note(|| format!("node {i} starts"));
-        self.feed(i, Inbound::Lease(LeaseInput::Start { stored, before: None }));
+        self.feed(i, Inbound::Lease(LeaseInput::Start { stored, before }));
     }
 
     fn deliver(&mut self, from: usize, to: usize, what: Datagram) {

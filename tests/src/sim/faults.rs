@@ -76,6 +76,15 @@ pub(super) enum Fault {
     },
     /// Datagrams of one kind fare badly.
     Meddle(Meddling),
+    /// The second nodes list comes to a node.
+    File(Role),
+    /// The node that is new in the second list starts for the first time.
+    Newcomer,
+    /// A node dies for good: the host, or only daemon and guard.
+    Bury {
+        who: Role,
+        host: bool,
+    },
 }
 
 /// What a daemon's store still knows after a crash.
@@ -112,6 +121,8 @@ pub(super) enum Role {
     X,
     /// Of the cast: another one.
     Y,
+    /// This one.
+    Node(usize),
 }
 
 pub(super) fn role(p: &mut Prng) -> Role {

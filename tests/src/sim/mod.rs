@@ -9,6 +9,7 @@ mod faults;
 mod figures;
 mod giver;
 mod invariants;
+mod lists;
 mod lock;
 mod locking;
 mod meddle;
@@ -32,7 +33,7 @@ use lock::Store;
 use node::Node;
 use prng::Prng;
 use recoverd::model::Epoch;
-use setup::Frame;
+use setup::{Change, Frame};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -104,7 +105,10 @@ pub fn run(plan: &Plan) -> Outcome {
     let mut p = Prng::new(plan.seed);
     let nodes = plan.directed.and_then(|d| plays::nodes(d.checked_sub(directed::COUNT)?, &mut p));
     let mut frame = Frame::draw(&mut p, plan.directed.is_some(), nodes);
-    let schedule = faults::schedule(&mut p, &mut frame, plan.directed);
+    let mut schedule = faults::schedule(&mut p, &mut frame, plan.directed);
+    if plan.lists {
+        lists::schedule(&mut p, &mut frame, &mut schedule);
+    }
     let mut sim = Sim::new(plan.clone(), frame, p, schedule);
     sim.set_up();
     let chaos = sim.frame.chaos;
@@ -156,6 +160,8 @@ impl Sim {
                 parked: None,
                 backlog: std::collections::VecDeque::new(),
                 wake_at: 0,
+                file: 1,
+                absent: frame.change == Some(Change::Added) && i + 1 == n,
                 stored: Epoch::NONE,
                 stored_before: Epoch::NONE,
                 epoch_seen: Epoch::NONE,

@@ -19,6 +19,8 @@ pub struct Mutant {
     pub survives: Option<&'static str>,
     /// It costs no safety but shows in this story.
     pub story: Option<Story>,
+    /// It shows while the nodes list changes.
+    pub lists: bool,
 }
 
 const FILE: &[LockChoice] = &[LockChoice::File];
@@ -32,12 +34,17 @@ const fn m(
     locks: &'static [LockChoice],
     apply: fn(&mut Plan),
 ) -> Mutant {
-    Mutant { rule, words, apply, locks, survives: None, story: None }
+    Mutant { rule, words, apply, locks, survives: None, story: None, lists: false }
 }
 
 /// A mutant that the simulation need not find, and why.
 fn accepted(m: Mutant, why: &'static str) -> Mutant {
     Mutant { survives: Some(why), ..m }
+}
+
+/// A mutant that shows while the nodes list changes.
+fn with_lists(m: Mutant) -> Mutant {
+    Mutant { lists: true, ..m }
 }
 
 /// A mutant that loses service, not safety.
@@ -73,10 +80,11 @@ pub fn hunt(m: &Mutant, first: u64, budget: u64) -> Option<(u64, String)> {
             (1, _) | (_, None) => Some((k / 4) as usize % DIRECTED),
             (_, Some(play)) => Some(play),
         };
-        let mut plan = Plan::new(seed, lock, directed);
+        let full = Plan { lists: m.lists, ..Plan::new(seed, lock, directed) };
+        let mut plan = full.clone();
         (m.apply)(&mut plan);
         // A history that breaks with all rules kept says nothing about this one.
-        let Some(what) = broken(&plan).filter(|_| broken(&Plan::new(seed, lock, directed)).is_none()) else {
+        let Some(what) = broken(&plan).filter(|_| broken(&full).is_none()) else {
             continue;
         };
         return Some((k + 1, format!("{lock:?} seed {seed} directed {directed:?}: {what}")));
@@ -140,6 +148,12 @@ pub fn mutants() -> Vec<Mutant> {
             p.rules.d20_leap = false
         }),
         m("d21", "a proof takes a lost lock again", FILE, |p| p.world.no_retake = false),
+        with_lists(m("d22", "a new nodes list takes force without the old one", FILE, |p| {
+            p.rules.d22_both = false
+        })),
+        with_lists(m("d22b", "the lock's record does not name the list before", FILE, |p| {
+            p.rules.d22_change = false;
+        })),
         m("d23", "waits count from the question, not from knowing", FILE, |p| p.rules.d23_from_known = false),
         m("d24", "own grants are not reported", SHORT, |p| p.rules.d24_own_grants = false),
         m("d25", "the wait does not count from the join", FILE, |p| p.rules.d25_from_join = false),

@@ -56,6 +56,10 @@ pub(super) struct Node {
     pub(super) parked: Option<(Clocks, Vec<LeaseAction>)>,
     pub(super) backlog: VecDeque<Inbound>,
     pub(super) wake_at: u64,
+    /// Its nodes file: the first list or the second.
+    pub(super) file: u64,
+    /// Not there yet, or dead for good.
+    pub(super) absent: bool,
     pub(super) stored: Epoch,
     /// What was stored before the last write.
     pub(super) stored_before: Epoch,

@@ -37,13 +37,22 @@ pub struct World {
     pub no_retake: bool,
     /// The release of an address ends the claim on it only when it is answered.
     pub release_answered: bool,
+    /// d22: a daemon that starts on a changed nodes file is told the list before it.
+    pub list_before: bool,
 }
 
 impl World {
     /// Every rule kept.
     #[must_use]
     pub fn full() -> Self {
-        Self { two_clocks: true, anchored: true, held_set: true, no_retake: true, release_answered: true }
+        Self {
+            two_clocks: true,
+            anchored: true,
+            held_set: true,
+            no_retake: true,
+            release_answered: true,
+            list_before: true,
+        }
     }
 }
 
@@ -60,6 +69,8 @@ pub struct Plan {
     pub rules: Rules,
     /// The world's rules.
     pub world: World,
+    /// The nodes list changes on the way.
+    pub lists: bool,
     /// Keep a trace.
     pub trace: bool,
 }
@@ -68,7 +79,7 @@ impl Plan {
     /// A history with all rules kept.
     #[must_use]
     pub fn new(seed: u64, lock: LockChoice, directed: Option<usize>) -> Self {
-        Self { seed, lock, directed, rules: Rules::full(), world: World::full(), trace: false }
+        Self { seed, lock, directed, rules: Rules::full(), world: World::full(), lists: false, trace: false }
     }
 }
 
@@ -77,6 +88,15 @@ impl Plan {
 pub(super) struct Rates {
     pub(super) boot: u64,
     pub(super) raw: u64,
+}
+
+/// What changes between the nodes lists 1 and 2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    /// The last node is in the second only, and has never run before.
+    Added,
+    /// This node is in the first only; it is dead, or seems so.
+    Deleted(usize),
 }
 
 /// The frame of a history.
@@ -93,6 +113,8 @@ pub(super) struct Frame {
     pub(super) rates: Vec<Rates>,
     pub(super) g: u64,
     pub(super) loss_time: u64,
+    /// How the second nodes list differs from the first.
+    pub(super) change: Option<Change>,
 }
 
 impl Frame {
@@ -134,14 +156,25 @@ impl Frame {
             rates,
             g: p.range(2, 5) * t,
             loss_time: p.range(1, 3) * t,
+            change: None,
         }
     }
 
-    pub(super) fn config(&self, me: usize, lock: LockChoice) -> LeaseConfig {
+    /// The nodes of a list.
+    pub(super) fn list(&self, list: u64) -> Vec<Pnn> {
+        let absent = match self.change {
+            Some(Change::Added) if list == 1 => Some(self.nodes - 1),
+            Some(Change::Deleted(i)) if list == 2 => Some(i),
+            _ => None,
+        };
+        (0..self.nodes).filter(|i| Some(*i) != absent).map(|i| Pnn(i as u32)).collect()
+    }
+
+    pub(super) fn config(&self, me: usize, list: u64, lock: LockChoice) -> LeaseConfig {
         LeaseConfig {
             me: Pnn(me as u32),
-            nodes: (0..self.nodes as u32).map(Pnn).collect(),
-            list: 1,
+            nodes: self.list(list),
+            list,
             lease_time: Duration::from_micros(self.t),
             leaderless_grace: Duration::from_micros(self.g),
             lock: match lock {

@@ -55,7 +55,7 @@ fn go_on(sim: &mut Sim, end: u64, mut each: impl FnMut(&Sim) -> bool) -> bool {
 pub fn last_man_standing(seed: u64, rules: &Rules) -> Option<Result<(), String>> {
     let (mut sim, m, t) = at_peace(seed, rules)?;
     for i in (0..3).filter(|i| *i != m) {
-        sim.bury(i);
+        sim.bury(i, true);
     }
     let own = sim.nodes[m].serving(sim.now, sim.plan.world);
     let begun = sim.now;

@@ -44,6 +44,7 @@ impl Sim {
             Role::M => self.cast[0],
             Role::X => self.cast[1],
             Role::Y => self.cast[2],
+            Role::Node(i) => i,
         }
     }
 
@@ -168,6 +169,15 @@ impl Sim {
                 self.store.hangs_until[i] = self.now + long;
             }
             Fault::Meddle(m) => self.meddle(m),
+            Fault::File(who) => {
+                let i = self.choose(who);
+                self.second_list(i);
+            }
+            Fault::Newcomer => self.newcomer(),
+            Fault::Bury { who, host } => {
+                let i = self.choose(who);
+                self.bury(i, host);
+            }
         }
     }
 
@@ -185,9 +195,10 @@ impl Sim {
         self.later(long, Event::Resume { node: i, life });
     }
 
-    /// The host dies and does not come back; its lock is freed at once.
-    pub(super) fn bury(&mut self, i: usize) {
-        self.crash(i, false, true, u64::MAX / 4, Memory::All);
+    /// The host, or only its daemon and guard, dies and does not come back.
+    pub(super) fn bury(&mut self, i: usize, host: bool) {
+        self.nodes[i].absent = true;
+        self.crash(i, false, host, 0, Memory::All);
     }
 
     fn crash(&mut self, i: usize, guard: bool, host: bool, down: u64, memory: Memory) {
@@ -274,6 +285,7 @@ impl Sim {
     pub(super) fn calm_down(&mut self) {
         self.note(|| "CALM".into());
         self.calm = true;
+        self.lists_agree();
         self.heal_net();
         self.meddling.clear();
         for i in 0..self.nodes.len() {
