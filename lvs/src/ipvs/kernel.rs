@@ -15,7 +15,7 @@ use crate::model::{Service, ServiceId};
 use crate::reconcile::KernelError;
 use netlink_sys::protocols::NETLINK_GENERIC;
 use nix::errno::Errno;
-use nix::libc::{EEXIST, ENOENT, EPERM, ESRCH};
+use nix::libc::{EEXIST, EINTR, ENOENT, EPERM, ESRCH};
 use serde::{Deserialize, Serialize};
 
 /// Requests that were sent, for tests and statistics (R1-4).
@@ -111,7 +111,8 @@ impl Kernel {
         for sync in running.iter().filter(|s| !right(s.role)) {
             let what = format!("stop the sync daemon ({}, {})", sync.role, sync.with.iface);
             match self.write(&control::stop_daemon(sync.role)) {
-                Ok(()) | Err(Failure::Refused { errno: ESRCH, .. }) => done.push(what),
+                // EINTR: it had been started a moment ago, and was ended before its thread ran for the first time.
+                Ok(()) | Err(Failure::Refused { errno: ESRCH | EINTR, .. }) => done.push(what),
                 Err(failure) => return Err(refused(&what, failure)),
             }
         }

@@ -88,7 +88,8 @@ impl Socket {
             let got = match recv(self.netlink.as_raw_fd(), &mut self.buffer, flags) {
                 Ok(got) => got,
                 Err(Errno::EINTR) => continue,
-                Err(Errno::EAGAIN) => return Err(Malformed::new("no answer").into()),
+                // The kernel answers everything at once, except a request that ended in EINTR: that one it leaves without an answer.
+                Err(Errno::EAGAIN) => return Err(Errno::EINTR.into()),
                 Err(errno) => return Err(errno.into()),
             };
             let datagram =

@@ -101,18 +101,23 @@ impl fmt::Display for SelfTest {
     }
 }
 
-/// Tries methods. Blocks; call it from a thread that may wait some seconds.
+/// Tries methods; `before` is told each one before it is tried, since one that fails takes some seconds. Blocks.
 ///
 /// # Errors
 /// When there is no IPVS to try: the same errors as those of [`super::Kernel::open`].
-pub fn run(methods: &[Method]) -> Result<SelfTest, IpvsError> {
+pub fn run(methods: &[Method], before: &mut dyn FnMut(Method)) -> Result<SelfTest, IpvsError> {
     // First of all here, where the error names what is missing; it loads the module, too.
     super::Kernel::open()?;
-    let tried = match Net::new() {
-        Ok(net) => methods.iter().map(|m| (*m, traffic::attempt(&net, *m))).collect(),
-        Err(why) => methods.iter().map(|m| (*m, Tried::NotTried(why.clone()))).collect(),
+    let net = Net::new();
+    let attempt = |method: &Method| {
+        before(*method);
+        let tried = match &net {
+            Ok(net) => traffic::attempt(net, *method),
+            Err(why) => Tried::NotTried(why.clone()),
+        };
+        (*method, tried)
     };
-    Ok(SelfTest { methods: tried, host: HostFacts::gather() })
+    Ok(SelfTest { methods: methods.iter().map(attempt).collect(), host: HostFacts::gather() })
 }
 
 #[cfg(test)]

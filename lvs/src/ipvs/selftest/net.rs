@@ -72,8 +72,10 @@ impl Net {
         for place in [&self.client, &self.director, &self.real] {
             place.run(|| {
                 // A new namespace has the host's settings, which may be strict; interfaces that come later inherit `default`.
-                sysctl("all/rp_filter", "0")?;
-                sysctl("default/rp_filter", "0")
+                ["rp_filter", "arp_ignore", "arp_filter"].iter().try_for_each(|name| {
+                    sysctl(&format!("all/{name}"), "0")?;
+                    sysctl(&format!("default/{name}"), "0")
+                })
             })?;
         }
         let director = self.director.namespace.as_raw_fd();

@@ -1,0 +1,32 @@
+//! The director's kernel side on a real kernel with IPVS. Build machines have none, so `on_a_real_kernel` boots one: it runs this very
+//! binary in a throw-away virtual machine (`tests/vm/vm-lab`), once, with every test that is marked `needs IPVS`.
+//!
+//! On a host that has IPVS and lets root use it: `cargo test -p lvs --test kernel -- --ignored --test-threads=1`. Every test works in
+//! network namespaces of its own.
+
+mod control;
+mod keepalived;
+mod net;
+mod reports;
+mod selftest;
+mod table;
+mod traffic;
+mod vm;
+
+#[test]
+fn on_a_real_kernel() {
+    vm::run_ignored("on_a_real_kernel");
+}
+
+/// Without IPVS the error says which of the causes it is, and what to do.
+#[test]
+fn a_kernel_without_ipvs_is_named() {
+    match lvs::ipvs::Kernel::open() {
+        Ok(_) => vm::say("skipped: a_kernel_without_ipvs_is_named: needs a kernel without IPVS"),
+        Err(e) => {
+            let text = e.to_string();
+            let facts = lvs::ipvs::HostFacts::gather();
+            assert!(text.contains("ip_vs") && text.contains(&facts.running), "{text}");
+        }
+    }
+}
