@@ -7,7 +7,7 @@
 use super::faults::{Fault, Memory, Role};
 use super::meddle::{How, Kind, Meddling};
 use super::prng::Prng;
-use super::setup::Frame;
+use super::setup::{Change, Frame};
 use Role::{M, X, Y};
 
 /// A play.
@@ -312,6 +312,23 @@ const PLAYS: &[Play] = &[
             let when = s.span(60, 80) * 100 / s.f.t;
             s.at(when, when, Fault::LockTo(X));
             s.at(when + 3, when + 15, Fault::LockLoss);
+        },
+    },
+    // M has the new list, records it and loses the lock to the new node; the two are half of four. X and Y, a majority of the old three,
+    // live on each other's grants.
+    Play {
+        rule: "d22b",
+        nodes: (4, 4),
+        write: |s| {
+            let new = Role::Node(3);
+            (s.f.change, s.f.g) = (Some(Change::Added), 5 * s.f.t);
+            for who in [X, Y] {
+                s.part(1, 1, M, who);
+                s.part(1, 1, new, who);
+            }
+            s.at(1, 1, Fault::Newcomer);
+            s.at(2, 2, Fault::File(M));
+            s.at(8, 40, Fault::LockTo(new));
         },
     },
     // M leads on with X while Y hears of neither; then M steps down for Y, and only its own grants tell how long it led.
