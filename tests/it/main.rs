@@ -8,6 +8,7 @@ mod conformance_alloc;
 mod conformance_takeover;
 mod connections;
 mod demo;
+mod from_ctdb;
 mod guard;
 mod lab_self;
 mod lease;
