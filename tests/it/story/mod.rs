@@ -10,6 +10,7 @@ mod reload;
 mod repair;
 mod scripts;
 mod shutdown;
+mod states;
 mod stray;
 
 use std::net::IpAddr;
