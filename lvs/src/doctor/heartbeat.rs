@@ -6,7 +6,7 @@ use super::firewall::{Hook, Outcome, Packet, Ruleset, Tracked, ask};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// The daemons' port, TCP and UDP.
-pub const PORT: u16 = 4379;
+pub(super) const PORT: u16 = 4379;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
 const VRRP: u8 = 112;

@@ -24,7 +24,7 @@ pub(crate) fn ask(socket: &mut Socket, kind: u16, body: &impl Emitable) -> io::R
     let mut bytes = vec![0; body.buffer_len()];
     body.emit(&mut bytes);
     // Of each four kinds, the first makes something (RTM_NEW…).
-    let more = if kind % 4 == 0 { CREATE_EXCLUSIVELY } else { 0 };
+    let more = if kind.is_multiple_of(4) { CREATE_EXCLUSIVELY } else { 0 };
     socket.0.request(false, |flags, seq| message(kind, flags | more, seq, &[&bytes])).map_err(|f| match f {
         Failure::Refused { errno, .. } => io::Error::from_raw_os_error(errno),
         Failure::Malformed(malformed) => io::Error::other(malformed),
