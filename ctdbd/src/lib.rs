@@ -20,6 +20,7 @@ pub mod logging;
 pub mod netif;
 pub mod packet;
 pub mod peer;
+mod realtime;
 pub mod statistics;
 mod sys;
 #[cfg(test)]

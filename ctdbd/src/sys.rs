@@ -76,15 +76,25 @@ pub(crate) fn in_new_network(command: &mut std::process::Command) {
     unsafe { command.pre_exec(enter) };
 }
 
-/// Gives the calling thread the lowest real-time priority: above everything that is not real-time.
+/// Gives the calling thread this real-time priority (SCHED_FIFO, from 1): above everything that is not real-time.
 ///
 /// # Errors
 /// The right is missing (CAP_SYS_NICE, or RLIMIT_RTPRIO).
-pub(crate) fn real_time() -> io::Result<()> {
-    let param = libc::sched_param { sched_priority: 1 };
+pub(crate) fn real_time(priority: i32) -> io::Result<()> {
+    let param = libc::sched_param { sched_priority: priority };
     // SAFETY: the pointer is to a live, initialised `sched_param` that the call only reads; 0 names the calling thread.
     let result = unsafe {
         libc::sched_setscheduler(0, libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK, &raw const param)
     };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Keeps every page of this process in memory from when it is first used.
+///
+/// # Errors
+/// The right is missing (CAP_IPC_LOCK, or RLIMIT_MEMLOCK).
+pub(crate) fn lock_memory() -> io::Result<()> {
+    // SAFETY: changes nothing that the program can see, but when its pages may be taken away.
+    let result = unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE | libc::MCL_ONFAULT) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

@@ -67,6 +67,8 @@ fn plain(report: Option<&LeaseReport>) -> String {
         "Gate: {}\nSession: {session}\nEpoch: {}, {role}{leader}\nLapses: {}\n",
         r.gate, r.view.epoch, r.view.lapses
     );
+    let _infallible =
+        writeln!(text, "Lease thread: {}; at most {:.1} ms late", r.scheduling, r.late_max_us as f64 / 1e3);
     for (pnn, seat) in &r.view.seats {
         let _infallible = writeln!(text, "Node {pnn}: {}", seat_text(seat));
     }
@@ -107,6 +109,8 @@ fn lease_json(report: Option<&LeaseReport>) -> Value {
         "epoch": r.view.epoch.to_string(),
         "leading": r.view.leading,
         "lapses": r.view.lapses,
+        "scheduling": r.scheduling,
+        "late_max_us": r.late_max_us,
         "members": seats.collect::<Vec<_>>(),
     })
 }

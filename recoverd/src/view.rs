@@ -200,6 +200,10 @@ pub struct LeaseReport {
     pub rule: String,
     /// State of the kernel gate, for people.
     pub gate: String,
+    /// Whether the lease thread is a real-time thread, and why not, for people.
+    pub scheduling: String,
+    /// How much later than it wanted the lease thread went on, at worst since it started, in microseconds.
+    pub late_max_us: u64,
     /// The lease layer's state.
     pub view: LeaseView,
 }

@@ -121,6 +121,8 @@ impl LeaseLink {
             left_us: left.map(micros),
             rule: rule.to_owned(),
             gate: gate.to_string(),
+            scheduling: self.handle.scheduling(),
+            late_max_us: micros(self.handle.late_max()),
             view: self.view.clone()?,
         })
     }

@@ -279,6 +279,9 @@ fn lease(
         );
         return Ok(None);
     }
+    if !config.conf.realtime_scheduling {
+        crate::realtime::switch_off();
+    }
     let waiting = Waiting::new().map_err(system("make an event descriptor"))?;
     let handle = waiting.handle();
     let mut interfaces: Vec<String> = config.public_addresses.iter().flat_map(|p| p.ifaces.clone()).collect();

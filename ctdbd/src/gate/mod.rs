@@ -235,6 +235,12 @@ impl Gate {
         }
     }
 
+    /// Whether it is shut, as far as ticks told. Waits for nobody: for the lease thread.
+    pub fn is_shut(&self) -> bool {
+        let until = Duration::from_nanos(self.shared.until.load(Ordering::Relaxed));
+        until <= self.began.elapsed()
+    }
+
     /// How often another program's change was undone.
     pub fn repairs(&self) -> u64 {
         self.shared.repairs.load(Ordering::Relaxed)

@@ -68,7 +68,7 @@ struct Watcher {
 impl Watcher {
     fn run(mut self, stopped: &PipeReader) {
         // On a busy machine the tables of a shut gate must be back before a packet passes. Without the right it is as quick as it can.
-        let _ = crate::sys::real_time();
+        let _ = crate::realtime::get(crate::realtime::Urgency::Gate);
         let mut buffer = vec![0; 64 << 10];
         loop {
             let timeout = if self.broken { PollTimeout::from(AGAIN) } else { PollTimeout::NONE };

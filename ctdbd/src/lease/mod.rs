@@ -2,16 +2,20 @@
 //!
 //! An OS thread of its own, with real-time priority where that is allowed, with its own UDP socket (same port number as the node
 //! service), so that neither a busy runtime nor a hung script or disk delays a beat. It decides nothing: the machine does. What takes
-//! time (the cluster lock, dropping addresses) is done by the driver, which is told by [`LeaseNews`] and answers by [`LeaseHandle`].
+//! time (the cluster lock, dropping addresses) is done by the driver, which is told by [`LeaseNews`] and answers by [`LeaseHandle`]. It
+//! never waits for an ordinary thread (`mailbox`), and says why a lease was not extended (`cause`).
 
+mod cause;
 mod clocks;
+mod handle;
+mod mailbox;
 mod proofs;
 mod thread;
 mod wire;
 
 pub use clocks::now;
+pub use handle::{LeaseHandle, LeaseSetup, Waiting};
 pub use proofs::Proofs;
-pub use thread::{LeaseHandle, LeaseSetup, Waiting};
 pub use wire::fenced;
 
 use recoverd::lease::LockOrder;

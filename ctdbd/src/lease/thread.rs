@@ -1,218 +1,143 @@
 //! The thread's loop: wait for a packet, a word of the driver or a deadline; feed the machine; perform what it wants.
 
+use super::cause::Diary;
+use super::handle::{Fed, Shown};
+use super::mailbox::Mailbox;
 use super::wire::{Datagram, LARGEST};
 use super::{LeaseNews, clocks};
 use crate::gate::{Gate, Renewal};
+use crate::realtime::{self, NotRealTime, Urgency};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::eventfd::{EfdFlags, EventFd};
-use recoverd::lease::{Clocks, HoldRule, Lease, LeaseAction, LeaseConfig, LeaseInput, LockOrder};
-use recoverd::model::{Epoch, Pnn};
+use nix::sys::eventfd::EventFd;
+use recoverd::lease::{Clocks, HoldRule, Lease, LeaseAction, LeaseInput, LockOrder};
+use recoverd::model::{Epoch, Mono, Pnn, Session};
 use recoverd::view::LeaseView;
 use std::collections::BTreeMap;
-use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::io::Write;
+use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::sync::mpsc::UnboundedSender;
 
 /// Longest sleep, so that a lost wake-up costs little.
 const LONGEST: Duration = Duration::from_millis(500);
+/// News that could not be put into their box are put there after so long.
+const AGAIN: Duration = Duration::from_millis(1);
 
-/// What the thread needs.
-pub struct LeaseSetup {
-    /// For the machine.
-    pub config: LeaseConfig,
-    /// Highest epoch that the state file remembers.
-    pub stored: Epoch,
-    /// Our private address.
-    pub addr: IpAddr,
-    /// Private addresses by node number; `None` for deleted ones.
-    pub nodes: Vec<Option<IpAddr>>,
-    /// UDP port, the same on all nodes.
-    pub port: u16,
-    /// The gate; `None` where the kernel has none.
-    pub gate: Option<Arc<Gate>>,
-    /// To the driver.
-    pub news: UnboundedSender<LeaseNews>,
+/// News on their way to the driver, without waiting for it.
+pub(super) struct Outbox {
+    unsent: Vec<LeaseNews>,
+    words: Arc<Mailbox<LeaseNews>>,
+    bell: UnixStream,
 }
 
-/// Until when this node may serve and by which rule, for people: written at every beat, read by anybody.
-#[derive(Debug, Default)]
-struct Shown {
-    /// CLOCK_BOOTTIME in microseconds; 0 after a lapse.
-    deadline: AtomicU64,
-    rule: AtomicU8,
-}
-
-/// An input on its way to the thread.
-struct Fed {
-    input: LeaseInput,
-    /// Addresses of nodes that a new nodes file brings; those of nodes that it deletes count until the lease layer has settled it.
-    peers: Vec<(Pnn, SocketAddr)>,
-    /// News of the cluster lock: the wish that they answer.
-    wish: Option<u64>,
-}
-
-/// The driver's hand on the thread. Nothing here blocks.
-#[derive(Debug, Clone)]
-pub struct LeaseHandle {
-    inputs: Sender<Fed>,
-    wake: Arc<EventFd>,
-    shown: Arc<Shown>,
-}
-
-impl LeaseHandle {
-    /// How much longer this node may serve if nothing extends its lease, and what extended it last.
-    #[must_use]
-    pub fn left(&self) -> (Option<Duration>, &'static str) {
-        let deadline = self.shown.deadline.load(Ordering::Relaxed);
-        let left = deadline.saturating_sub(clocks::now().boot.0);
-        let rule = match self.shown.rule.load(Ordering::Relaxed) {
-            1 => "the recmaster acknowledged its beat",
-            2 => "a majority of the nodes granted it",
-            3 => "it is recmaster and proved the cluster lock",
-            _ => "not yet",
-        };
-        ((left > 0).then(|| Duration::from_micros(left)), rule)
+impl Outbox {
+    /// `bell` does not block.
+    pub(super) fn new(words: Arc<Mailbox<LeaseNews>>, bell: UnixStream) -> Self {
+        Self { unsent: Vec::new(), words, bell }
     }
 
-    /// Feeds the machine.
-    pub fn feed(&self, input: LeaseInput) {
-        self.send(Fed { input, peers: Vec::new(), wish: None });
-    }
-
-    /// Another nodes file: nodes that are not deleted with their addresses, and its hash. It takes force with a new epoch (d22).
-    pub fn nodes_list(&self, peers: Vec<(Pnn, SocketAddr)>, list: u64) {
-        let nodes = peers.iter().map(|(pnn, _)| *pnn).collect();
-        self.send(Fed { input: LeaseInput::NodesList { nodes, list }, peers, wish: None });
-    }
-
-    /// Feeds news of the cluster lock, which answer that wish. They are passed over if the machine has another wish by now: the lock
-    /// that was had may have been let go meanwhile.
-    pub fn feed_lock(&self, wish: u64, input: LeaseInput) {
-        self.send(Fed { input, peers: Vec::new(), wish: Some(wish) });
-    }
-
-    fn send(&self, fed: Fed) {
-        // The thread ends only with the process, or after `Leaving`.
-        let _ = self.inputs.send(fed);
-        self.wake();
-    }
-
-    /// Makes the thread look at the gate: its tables were put back.
-    pub fn wake(&self) {
-        let _ = self.wake.write(1);
+    /// Says whether all is sent.
+    fn flush(&mut self) -> bool {
+        if !self.unsent.is_empty() && self.words.try_put(&mut self.unsent) {
+            // Full means that it was rung and not yet heard.
+            let _ = self.bell.write(&[0]);
+        }
+        self.unsent.is_empty()
     }
 }
 
-/// A handle for a thread that is not running yet: the gate wants to wake it, and the thread wants the gate.
-pub struct Waiting {
-    handle: LeaseHandle,
-    inputs: Receiver<Fed>,
-}
-
-impl Waiting {
-    /// Makes the means of waking.
-    ///
-    /// # Errors
-    /// No event descriptor can be had.
-    pub fn new() -> io::Result<Self> {
-        let (sender, inputs) = channel();
-        let wake = Arc::new(EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?);
-        Ok(Self { handle: LeaseHandle { inputs: sender, wake, shown: Arc::default() }, inputs })
-    }
-
-    /// The handle, which works once the thread runs.
-    #[must_use]
-    pub fn handle(&self) -> LeaseHandle {
-        self.handle.clone()
-    }
-
-    /// Starts the thread.
-    ///
-    /// # Errors
-    /// The UDP port is not to be had, or the system refuses a thread.
-    pub fn start(self, setup: LeaseSetup) -> io::Result<LeaseHandle> {
-        let socket = UdpSocket::bind(SocketAddr::new(setup.addr, setup.port))?;
-        socket.set_nonblocking(true)?;
-        let handle = self.handle.clone();
-        let thread = Thread {
-            lease: Lease::new(&setup.config),
-            peers: setup
-                .nodes
-                .iter()
-                .enumerate()
-                .filter_map(|(n, a)| Some((Pnn(u32::try_from(n).ok()?), SocketAddr::new((*a)?, setup.port))))
-                .collect(),
-            socket,
-            gate: setup.gate,
-            news: setup.news,
-            deadline: None,
-            shown: Arc::clone(&self.handle.shown),
-            lapses: 0,
-            lock_wish: 0,
-            told: None,
-        };
-        let (inputs, wake, stored) = (self.inputs, Arc::clone(&self.handle.wake), setup.stored);
-        std::thread::Builder::new().name("lease".into()).spawn(move || thread.run(&inputs, &wake, stored))?;
-        Ok(handle)
-    }
-}
-
-struct Thread {
-    lease: Lease,
-    peers: BTreeMap<Pnn, SocketAddr>,
-    socket: UdpSocket,
-    gate: Option<Arc<Gate>>,
-    news: UnboundedSender<LeaseNews>,
-    deadline: Option<Clocks>,
-    shown: Arc<Shown>,
-    lapses: u64,
+pub(super) struct Thread {
+    pub(super) me: Pnn,
+    pub(super) lease: Lease,
+    pub(super) peers: BTreeMap<Pnn, SocketAddr>,
+    pub(super) socket: UdpSocket,
+    pub(super) gate: Option<Arc<Gate>>,
+    pub(super) outbox: Outbox,
+    pub(super) deadline: Option<Clocks>,
+    pub(super) shown: Arc<Shown>,
+    pub(super) diary: Diary,
+    pub(super) lapses: u64,
     /// Counts wishes for the cluster lock, and their ends.
-    lock_wish: u64,
-    told: Option<LeaseView>,
+    pub(super) lock_wish: u64,
+    pub(super) told: Option<LeaseView>,
 }
 
 impl Thread {
-    fn run(mut self, inputs: &Receiver<Fed>, wake: &EventFd, stored: Epoch) {
-        if let Err(e) = crate::sys::real_time() {
-            tracing::info!(
-                "the lease thread runs without real-time priority ({e}): a busy machine may cost it its lease"
-            );
-        }
+    pub(super) fn run(mut self, inputs: &Mailbox<Fed>, wake: &EventFd, stored: Epoch) {
+        self.become_real_time();
         self.feed(LeaseInput::Start { stored, before: None });
         let mut buffer = vec![0; LARGEST];
         loop {
-            let sleep = Duration::from_micros(self.lease.due_in(clocks::now())).min(LONGEST);
-            self.wait(wake, sleep);
-            let mut idle = true;
-            while let Ok(Fed { input, peers, wish }) = inputs.try_recv() {
-                idle = false;
-                self.peers.extend(peers);
-                if wish.is_some_and(|w| w != self.lock_wish) {
-                    continue;
-                }
-                let last = input == LeaseInput::Leaving;
-                self.feed(input);
-                if last {
-                    return;
-                }
+            self.wait(wake);
+            let woke = clocks::now().boot;
+            if self.turn(inputs, &mut buffer) {
+                break;
             }
-            while let Ok((len, from)) = self.socket.recv_from(&mut buffer) {
-                idle = false;
-                self.packet(&buffer[..len], from);
-            }
-            if idle {
-                self.feed(LeaseInput::Tick);
-            }
-            self.reopen();
+            // Whatever a turn waited for, it should not have.
+            self.note(woke);
+        }
+        while !self.outbox.flush() {
+            std::thread::sleep(AGAIN);
         }
     }
 
-    fn wait(&self, wake: &EventFd, sleep: Duration) {
+    fn become_real_time(&self) {
+        let is = match realtime::get(Urgency::Lease) {
+            Ok(()) => "real-time".to_owned(),
+            Err(e) => {
+                tracing::info!("the lease thread: {e}");
+                e.to_string()
+            }
+        };
+        match realtime::lock_memory() {
+            Ok(()) | Err(NotRealTime::SwitchedOff) => {}
+            Err(NotRealTime::Refused(e)) => tracing::info!(
+                "memory is not locked ({e}): where it is short the lease thread may have to wait for a disk (grant CAP_IPC_LOCK or LimitMEMLOCK=infinity)"
+            ),
+        }
+        // Nobody else sets it.
+        let _ = self.shown.scheduling.set(is);
+    }
+
+    /// Takes in all that has come. True: it was the last turn.
+    fn turn(&mut self, inputs: &Mailbox<Fed>, buffer: &mut [u8]) -> bool {
+        let mut idle = true;
+        for Fed { input, peers, wish } in inputs.try_take() {
+            idle = false;
+            self.peers.extend(peers);
+            if wish.is_some_and(|w| w != self.lock_wish) {
+                continue;
+            }
+            let last = input == LeaseInput::Leaving;
+            self.feed(input);
+            if last {
+                return true;
+            }
+        }
+        while let Ok((len, from)) = self.socket.recv_from(buffer) {
+            idle = false;
+            self.packet(&buffer[..len], from);
+        }
+        if idle {
+            self.feed(LeaseInput::Tick);
+        }
+        self.reopen();
+        false
+    }
+
+    /// It should be as late as `due` now.
+    fn note(&mut self, due: Mono) {
+        self.diary.ran(due, clocks::now().boot);
+        self.shown.late.store(self.diary.worst(), Ordering::Relaxed);
+    }
+
+    fn wait(&mut self, wake: &EventFd) {
+        let longest = if self.outbox.flush() { LONGEST } else { AGAIN };
+        let now = clocks::now();
+        let sleep = Duration::from_micros(self.lease.due_in(now)).min(longest);
         // Rounded up: waking early would only mean sleeping again.
         let millis = u16::try_from(sleep.as_micros().div_ceil(1000)).unwrap_or(u16::MAX);
         let mut fds = [
@@ -222,12 +147,14 @@ impl Thread {
         // An interrupted wait is a short one.
         let _ = poll(&mut fds, PollTimeout::from(millis));
         let _ = wake.read();
+        self.note(Mono(now.boot.0 + u64::from(millis) * 1000));
     }
 
     fn packet(&mut self, bytes: &[u8], from: SocketAddr) {
         let Some(pnn) = self.peers.iter().find(|(_, a)| a.ip() == from.ip()).map(|(pnn, _)| *pnn) else {
             return;
         };
+        self.diary.heard(pnn, clocks::now().boot);
         match serde_json::from_slice(bytes) {
             Ok(Datagram::Msg(msg)) => self.feed(LeaseInput::Msg { from: pnn, msg }),
             Ok(Datagram::Fenced(session)) => self.feed(LeaseInput::GuardReport { pnn, session }),
@@ -271,12 +198,15 @@ impl Thread {
                 self.shown.rule.store(rule, Ordering::Relaxed);
                 self.renew(deadline);
             }
-            LeaseAction::Lapsed { .. } => {
-                self.deadline = None;
+            LeaseAction::Lapsed { session } => {
+                let deadline = self.deadline.take();
                 self.shown.deadline.store(0, Ordering::Relaxed);
                 self.lapses += 1;
                 if let Some(gate) = &self.gate {
                     gate.close();
+                }
+                if let (Some(session), Some(deadline)) = (session, deadline) {
+                    self.tell_why(session, deadline);
                 }
             }
             LeaseAction::Lock(order) => {
@@ -301,6 +231,16 @@ impl Thread {
         }
     }
 
+    /// Why a session is over, if because its lease was not extended in time.
+    fn tell_why(&mut self, session: Session, deadline: Clocks) {
+        let now = clocks::now();
+        if now.is_up(deadline) {
+            let others = self.peers.keys().copied().filter(|pnn| *pnn != self.me);
+            let why = self.diary.why(others, now.boot);
+            self.tell(LeaseNews::Journal(format!("session {session} was not extended in time: {why}")));
+        }
+    }
+
     fn renew(&self, deadline: Clocks) {
         let Some(gate) = &self.gate else { return };
         let left = || clocks::left(deadline);
@@ -312,7 +252,7 @@ impl Thread {
     /// The tables were put back shut: open them again for what is left of the lease.
     fn reopen(&self) {
         if let (Some(gate), Some(deadline)) = (&self.gate, self.deadline)
-            && gate.state() == crate::gate::GateState::Shut
+            && gate.is_shut()
             && self.lease.may_serve(clocks::now())
         {
             let left = || clocks::left(deadline);
@@ -320,8 +260,7 @@ impl Thread {
         }
     }
 
-    fn tell(&self, news: LeaseNews) {
-        // The driver is gone only when the daemon has ended.
-        let _ = self.news.send(news);
+    fn tell(&mut self, news: LeaseNews) {
+        self.outbox.unsent.push(news);
     }
 }

@@ -10,6 +10,8 @@ fn report() -> LeaseReport {
         left_us: Some(843_210),
         rule: "it is recmaster and proved the cluster lock".into(),
         gate: "open for 840 ms".into(),
+        scheduling: "real-time".into(),
+        late_max_us: 1_260,
         view: LeaseView {
             epoch: Epoch { number: 3, pnn: Pnn(1) },
             leading: true,
@@ -28,6 +30,7 @@ fn for_people() {
         "Lease: this node may serve for 843 ms more (LeaseTime 1000 ms)\n\
          Extended last: it is recmaster and proved the cluster lock\n\
          Gate: open for 840 ms\nSession: 00000000000000ab\nEpoch: 3.1, this node leads\nLapses: 1\n\
+         Lease thread: real-time; at most 1.3 ms late\n\
          Node 0: joined with session 00000000000000cd\nNode 2: holds nothing: evicted\n"
     );
     assert_eq!(line(Some(&report())), "Lease:843 ms, gate open for 840 ms\n");
@@ -55,5 +58,6 @@ fn for_programs() {
     assert_eq!(table(None, ':'), ":On:LeftMs:LeaseTimeMs:Rule:Gate:Epoch:Leading:Lapses:\n:0::::::::\n");
     let json = lease_json(Some(&report()));
     assert_eq!((&json["left_us"], &json["members"][1]["node"]), (&json!(843_210), &json!(2)));
+    assert_eq!((&json["scheduling"], &json["late_max_us"]), (&json!("real-time"), &json!(1260)));
     assert_eq!(lease_json(None), json!({ "leases": false }));
 }

@@ -21,6 +21,8 @@ impl From<&LeaseReport> for v1::LeaseReport {
             left_us: r.left_us,
             rule: r.rule.clone(),
             gate: r.gate.clone(),
+            scheduling: r.scheduling.clone(),
+            late_max_us: r.late_max_us,
             epoch: Some((&r.view.epoch).into()),
             leading: r.view.leading,
             session: r.view.session.map(|s| s.0),
@@ -47,6 +49,8 @@ impl TryFrom<v1::LeaseReport> for LeaseReport {
             left_us: m.left_us,
             rule: m.rule,
             gate: m.gate,
+            scheduling: m.scheduling,
+            late_max_us: m.late_max_us,
             view: LeaseView {
                 epoch: required("LeaseReport.epoch", m.epoch)?,
                 leading: m.leading,

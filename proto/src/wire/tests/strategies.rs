@@ -501,8 +501,17 @@ fn lease_report() -> impl Strategy<Value = LeaseReport> {
             LeaseView { epoch, leading, session, extended, lapses, seats }
         },
     );
-    (any::<u64>(), option::of(any::<u64>()), text(), text(), view).prop_map(
-        |(lease_time_us, left_us, rule, gate, view)| LeaseReport { lease_time_us, left_us, rule, gate, view },
+    let thread = (text(), any::<u64>());
+    (any::<u64>(), option::of(any::<u64>()), text(), text(), thread, view).prop_map(
+        |(lease_time_us, left_us, rule, gate, (scheduling, late_max_us), view)| LeaseReport {
+            lease_time_us,
+            left_us,
+            rule,
+            gate,
+            scheduling,
+            late_max_us,
+            view,
+        },
     )
 }
 
