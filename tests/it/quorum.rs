@@ -34,6 +34,8 @@ fn three_nodes_without_a_lock_vote() {
     println!("quorum: recmaster cut off, others hold all after {:?}", began.elapsed());
     let lease = c.ctdb(leader, &["lease"]);
     assert!(lease.contains("Gate: shut"), "{lease}");
+    let why = c.wait_entry(leader, "lease", |text| text.contains("was not extended in time"));
+    assert!(others.iter().all(|n| why.contains(&format!("no word from node {n} for "))), "{why}");
     let report = probe.report_since(&mark).unwrap();
     for addr in &c.addresses {
         assert_eq!(

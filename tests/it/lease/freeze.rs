@@ -17,6 +17,8 @@ fn hang(t: &mut Trial, victim: usize, role: &str) -> [String; 2] {
     t.whole_again(&label);
     // Both tell it.
     let lapsed = t.c.wait_entry(victim, "state", |text| text.contains("has lapsed: the gate is shut"));
+    // And why: a machine that stood still is told from a network that is broken.
+    let _ = t.c.wait_entry(victim, "lease", |text| text.contains("the lease thread did not run for"));
     let recmaster = t.c.leader_seen_by((victim + 1) % 3);
     let fenced =
         t.c.wait_entry(recmaster, "peer", |text| text.contains(&format!("node {victim} holds nothing")));

@@ -13,6 +13,7 @@ mod link;
 mod lost;
 mod network;
 mod random;
+mod scheduling;
 mod second;
 
 use nix::sys::signal::{Signal, kill as send};
@@ -33,7 +34,7 @@ struct Trial {
     started: Instant,
 }
 
-/// Six addresses on three nodes with these tunables and a lock file.
+/// Six addresses, two of them of IPv6, on three nodes with these tunables and a lock file.
 fn trial(name: &'static str, tunables: &[(&str, u32)]) -> Option<Trial> {
     observed(name, tunables, false)
 }
@@ -47,6 +48,16 @@ fn observed(name: &'static str, tunables: &[(&str, u32)], no_reclock: bool) -> O
     let config = ClusterConfig {
         tunables: tunables.iter().map(|(n, v)| ((*n).to_owned(), *v)).collect(),
         no_reclock,
+        addresses: [
+            "10.0.0.31/24",
+            "10.0.0.32/24",
+            "10.0.0.33/24",
+            "10.0.0.34/24",
+            "fd00:a::35/64",
+            "fd00:a::36/64",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
         ..ClusterConfig::default()
     };
     let c = Cluster::for_test(name, &config)?;

@@ -108,9 +108,15 @@ pub(crate) fn ignore(signal: Signal) -> nix::Result<()> {
 }
 
 /// More important than the daemons under test, where the kernel lets us (root): measured silence should be theirs, not ours.
-/// The measuring programs sleep most of the time, so real-time priority costs the others little.
+/// The measuring programs sleep most of the time, so real-time priority costs the others little. It is the lowest: below the daemons'
+/// lease threads.
 pub(crate) fn more_important() {
-    let first = libc::sched_param { sched_priority: 1 };
-    // SAFETY: changes the scheduling of our own process only, and `first` outlives the call; a refusal changes nothing.
-    unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const first) };
+    real_time(1);
+}
+
+/// Gives the calling thread a real-time priority, where the kernel lets us (root); says whether it did.
+pub(crate) fn real_time(priority: i32) -> bool {
+    let param = libc::sched_param { sched_priority: priority };
+    // SAFETY: changes the scheduling of the calling thread only, and `param` outlives the call; a refusal changes nothing.
+    unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const param) == 0 }
 }

@@ -37,13 +37,13 @@ impl Drop for Witness {
 }
 
 impl Lab {
-    /// Starts asking every node for each of these addresses (IPv4), each millisecond, over the public interface `iface` of the nodes.
+    /// Starts asking every node for each of these addresses, each millisecond, over the public interface `iface` of the nodes.
     ///
     /// # Errors
     /// When it cannot be started.
     pub fn witness(&self, iface: &str, addresses: &[IpAddr]) -> Result<Witness, LabError> {
         let mut command = self.client().command(daemon::agent()?).args(["witness", "--iface", "eth0"]);
-        for address in addresses.iter().filter(|a| a.is_ipv4()) {
+        for address in addresses {
             command = command.arg("--addr").arg(address.to_string());
         }
         for node in 0..self.nodes() {

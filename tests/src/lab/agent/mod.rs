@@ -25,7 +25,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, getegid, geteuid, setsid};
 use std::fs;
 use std::io::{self, IoSlice};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
@@ -72,7 +72,7 @@ enum Cli {
         iface: String,
         /// An address to ask for (may be repeated).
         #[arg(long = "addr", required = true)]
-        addresses: Vec<Ipv4Addr>,
+        addresses: Vec<IpAddr>,
         /// Hardware address of a node (may be repeated).
         #[arg(long = "mac", required = true)]
         macs: Vec<String>,

@@ -185,7 +185,7 @@ pub(super) fn receive(socket: &Socket) -> Option<(IpAddr, u64, u16, Option<u64>)
     }
 }
 
-fn ip_of(address: &SockaddrStorage) -> Option<IpAddr> {
+pub(super) fn ip_of(address: &SockaddrStorage) -> Option<IpAddr> {
     let v4 = address.as_sockaddr_in().map(|a| IpAddr::V4(a.ip()));
     v4.or_else(|| address.as_sockaddr_in6().map(|a| IpAddr::V6(a.ip())))
 }
