@@ -17,6 +17,7 @@ pub mod lease;
 pub mod local;
 pub mod lock;
 pub mod logging;
+pub mod lvs;
 pub mod netif;
 pub mod packet;
 pub mod peer;

@@ -316,8 +316,30 @@ pub(crate) enum LvsCmd {
     Leader,
     /// The nodes that can be used.
     List,
-    /// The states of all nodes of the group.
+    /// The states of all nodes of the group; without a group but with a director, as `services`.
     Status,
+    /// The director's virtual services: real servers with the last reason, destinations, connections, rates; exit status 1 when something
+    /// is wrong.
+    Services,
+    /// Let the director read virtual_servers.conf anew; a bad file changes nothing.
+    Reload,
+    /// Take a real server out of a service: no new connections, and gone at the deadline.
+    Drain {
+        /// The service as `ctdb lvs services` prints it, e.g. "tcp 192.0.2.1:80".
+        service: String,
+        /// Address and port of the real server, e.g. 10.0.0.1:80.
+        real: String,
+        /// After how many seconds it goes even with connections.
+        #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+        deadline: u32,
+    },
+    /// Take a drained real server back into service.
+    Undrain {
+        /// The service as `ctdb lvs services` prints it.
+        service: String,
+        /// Address and port of the real server.
+        real: String,
+    },
     /// Find everything that is wrong in virtual_servers.conf; exit status 1 when there is an error. Needs no daemon.
     Check {
         /// The file [default: virtual_servers.conf in $CTDB_BASE or /etc/ctdb].

@@ -52,7 +52,7 @@ impl Question {
             LvsCmd::Leader => Some(Self::Leader),
             LvsCmd::List => Some(Self::List),
             LvsCmd::Status => Some(Self::Status),
-            LvsCmd::Check { .. } | LvsCmd::Import { .. } | LvsCmd::Realserver(_) | LvsCmd::Doctor(_) => None,
+            _ => None,
         }
     }
 }
@@ -127,6 +127,11 @@ impl<'a> Group<'a> {
     fn leader(&self) -> Option<&'a NodeRow> {
         self.best(|m| !m.follower_only).first().copied()
     }
+}
+
+/// Whether there is a file of the group.
+pub(crate) fn is_there(kind: Kind) -> bool {
+    path(kind, &crate::nodes_file::base()).exists()
 }
 
 /// The answer to a question about a group.

@@ -20,6 +20,7 @@ mod ip;
 mod killtcp;
 mod lease;
 mod lvs;
+mod lvs_director;
 mod nodes;
 mod nodes_file;
 mod nodestatus;

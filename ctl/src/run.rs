@@ -1,19 +1,20 @@
 //! From the command line to an exit status.
 
 use crate::ask::Asker;
-use crate::cli::{self, Cli, Cmd, ConfigCmd, EventCmd, Link, Options, ScriptCmd, Switch};
+use crate::cli::{self, Cli, Cmd, ConfigCmd, EventCmd, Link, LvsCmd, Options, ScriptCmd, Switch};
 use crate::group::{self, Kind, Question};
 use crate::nodes::Target;
 use crate::out::{Failure, Outcome, Output, Style, finish};
 use crate::{
-    admin, config_check, daemon, event, foreign, gather, helper, ip, lease, lvs, nodes_file, nodestatus, plan,
-    port, reload, statistics, status, tickle, timeline, usage, vars,
+    admin, config_check, daemon, event, foreign, gather, helper, ip, killtcp, lease, lvs, lvs_director,
+    nodes_file, nodestatus, plan, port, reload, statistics, status, tickle, timeline, usage, vars,
 };
 use clap::Parser;
 use clap::error::ErrorKind;
 use futures_util::future::join_all;
-use recoverd::command::Command;
+use recoverd::command::{Command, DaemonCommand};
 use recoverd::model::Pnn;
+use recoverd::view::lvs::LvsState;
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -136,6 +137,11 @@ fn refuses_node(command: &Cmd) -> Option<String> {
         Cmd::Reloadnodes => ("Node cannot be specified for command", "reloadnodes"),
         Cmd::Config(_) => ("Cannot specify node for command", "config"),
         Cmd::Natgw { .. } | Cmd::Natgwlist => ("Node cannot be specified for command", "natgw"),
+        // The director is one of each node.
+        Cmd::Lvs {
+            what:
+                Some(LvsCmd::Services | LvsCmd::Reload | LvsCmd::Drain { .. } | LvsCmd::Undrain { .. }),
+        } => return None,
         Cmd::Lvs { .. } | Cmd::Lvsmaster => ("Node cannot be specified for command", "lvs"),
         _ => return None,
     };
@@ -220,6 +226,25 @@ async fn with_daemon(asker: &mut Asker, verbose: bool, command: Cmd, style: Styl
         Cmd::Stats { count } => statistics::stats(asker, count, style).await,
         Cmd::Natgw { what } => group::ask(asker, Kind::Natgw, what.into(), style).await,
         Cmd::Natgwlist => group::ask(asker, Kind::Natgw, Question::List, style).await,
+        Cmd::Lvs { what: Some(LvsCmd::Services) } => lvs_director::services(asker, style).await,
+        Cmd::Lvs { what: Some(LvsCmd::Status) } if !group::is_there(Kind::Lvs) => {
+            match lvs_director::report(asker).await? {
+                report if report.state == LvsState::Off => {
+                    group::ask(asker, Kind::Lvs, Question::Status, style).await
+                }
+                report => Ok(lvs_director::show(&report, style)),
+            }
+        }
+        Cmd::Lvs { what: Some(LvsCmd::Reload) } => {
+            lvs_director::change(asker, "lvs reload", DaemonCommand::LvsReload).await
+        }
+        Cmd::Lvs { what: Some(LvsCmd::Drain { service, real, deadline }) } => {
+            let command = DaemonCommand::LvsDrain { service, real, deadline_s: deadline };
+            lvs_director::change(asker, "lvs drain", command).await
+        }
+        Cmd::Lvs { what: Some(LvsCmd::Undrain { service, real }) } => {
+            lvs_director::change(asker, "lvs undrain", DaemonCommand::LvsUndrain { service, real }).await
+        }
         Cmd::Lvs { what } => {
             let question = what.as_ref().and_then(Question::of_lvs).unwrap_or(Question::List);
             group::ask(asker, Kind::Lvs, question, style).await

@@ -94,6 +94,12 @@ impl Watch {
         turns
     }
 
+    /// Whether any destination counts as a black hole now.
+    #[must_use]
+    pub fn any_black(&self) -> bool {
+        self.suspicions.values().any(|s| s.black)
+    }
+
     /// Whether a destination counts as a black hole now.
     #[must_use]
     pub fn is_black(&self, key: &(ServiceId, DestId)) -> bool {

@@ -235,6 +235,26 @@ pub enum DaemonCommand {
         /// How many of them.
         count: u32,
     },
+    /// `ctdb lvs services`.
+    LvsServices,
+    /// `ctdb lvs reload`: read `virtual_servers.conf` anew.
+    LvsReload,
+    /// `ctdb lvs drain`.
+    LvsDrain {
+        /// `tcp 192.0.2.1:80`, as the director names it.
+        service: String,
+        /// Address and port of the real server.
+        real: String,
+        /// Seconds until it goes, with connections or without.
+        deadline_s: u32,
+    },
+    /// `ctdb lvs undrain`.
+    LvsUndrain {
+        /// As for `LvsDrain`.
+        service: String,
+        /// As for `LvsDrain`.
+        real: String,
+    },
 }
 
 /// The answer to a [`DaemonCommand`].
@@ -283,6 +303,10 @@ pub enum DaemonReply {
     Connections(Vec<Connection>),
     /// To `Statistics` (one) and `Stats` (newest first).
     Statistics(Vec<crate::view::StatisticsView>),
+    /// To `LvsServices`.
+    Lvs(Box<crate::view::lvs::LvsReport>),
+    /// Done, with something to tell on stderr.
+    Note(String),
     /// Refused or failed: what, why, and what to do.
     Error(String),
 }

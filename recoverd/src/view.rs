@@ -2,6 +2,8 @@
 //!
 //! Plain values, built from the machine's state by `node::views` and printed by `ctl`. Nothing here decides.
 
+pub mod lvs;
+
 use crate::model::{Epoch, NodeFlags, Pnn, RunId, RunState, Session};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;

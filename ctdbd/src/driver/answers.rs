@@ -15,7 +15,12 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 impl Driver {
-    pub(super) fn answer(&mut self, command: DaemonCommand, limit: Duration, reply: oneshot::Sender<AnyReply>) {
+    pub(super) fn answer(
+        &mut self,
+        command: DaemonCommand,
+        limit: Duration,
+        reply: oneshot::Sender<AnyReply>,
+    ) {
         let answer = match command {
             DaemonCommand::Version => DaemonReply::Version(env!("CARGO_PKG_VERSION").to_owned()),
             DaemonCommand::GetPid => DaemonReply::Pid(std::process::id()),
@@ -73,6 +78,10 @@ impl Driver {
             DaemonCommand::Tickles { addr, port } => self.tickles(addr, port),
             DaemonCommand::AddTickles { connections } => self.add_tickles(&connections),
             DaemonCommand::DelTickles { connections } => self.del_tickles(&connections),
+            command @ (DaemonCommand::LvsServices
+            | DaemonCommand::LvsReload
+            | DaemonCommand::LvsDrain { .. }
+            | DaemonCommand::LvsUndrain { .. }) => return self.lvs.ask(command, reply),
             DaemonCommand::ReloadIps => return self.reload_ips(limit, reply),
             DaemonCommand::NodesFile => return self.nodes_file(reply),
             DaemonCommand::ReloadNodes => return self.reload_nodes(reply),

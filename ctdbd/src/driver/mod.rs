@@ -20,6 +20,7 @@ use crate::journal::JournalHandle;
 use crate::lease::LeaseNews;
 use crate::lock::{LockEvent, LockHandle, LockRecord, Ticket};
 use crate::logging::LogHandle;
+use crate::lvs::Lvs;
 use crate::netif::Netif;
 use crate::packet::Announcements;
 use crate::peer::{Dialer, LinkEvent, LinkTable, PeerClient, Up};
@@ -81,6 +82,8 @@ struct Driver {
     lock_text: Option<String>,
     netif: Netif,
     reload: reload::Reload,
+    /// The LVS director, in a task of its own.
+    lvs: Lvs,
     announcements: Option<Announcements>,
     /// Connections of clients.
     clients: connections::ClientLink,
@@ -177,7 +180,8 @@ impl Driver {
         if let (Input::Kernel { state, .. }, Some(lease)) = (&input, &mut self.lease) {
             lease.interfaces_seen(state);
         }
-        if let Input::Kernel { asked_at, .. } = &input {
+        if let Input::Kernel { state, asked_at, .. } = &input {
+            self.lvs.kernel_seen(state);
             self.statistics.count(if asked_at.is_some() { Count::Dumps } else { Count::Notifications });
         }
         if matches!(input, Input::Kernel { asked_at: Some(_), .. }) {
@@ -292,6 +296,7 @@ impl Driver {
         drop(self.dialers);
         let (code, why) = self.exit.unwrap_or((0, String::new()));
         if code == 0 {
+            self.lvs.stop().await;
             // Everything is released: the gate may go, and the guard need not do anything.
             if let Some(gate) = self.lease.and_then(|l| l.gate)
                 && let Ok(Err(e)) = tokio::task::spawn_blocking(move || gate.uninstall()).await

@@ -19,6 +19,7 @@ use crate::lease::{LeaseNews, LeaseSetup, Waiting};
 use crate::local::{self, LocalService, SocketError};
 use crate::lock::LockHandle;
 use crate::logging::LogHandle;
+use crate::lvs::Lvs;
 use crate::netif::{Netif, NetifError, Watch};
 use crate::packet::{Announcements, Announcer};
 use crate::peer::{self, Dialer, Identity, LinkTable, NodeService};
@@ -140,6 +141,7 @@ pub async fn run(config: Config, cli: Cli, log: LogHandle) -> Result<(u8, String
         .map(|(pnn, addr)| (pnn, Dialer::spawn(Arc::clone(&id), pnn, addr, links.clone())))
         .collect::<BTreeMap<_, _>>();
     let node_service = NodeService::spawn(listener, Arc::clone(&id), links.clone(), calls.clone());
+    let lvs = Lvs::spawn(&config.paths.base, &config.paths.vardir, public.subscribe(), journal.clone());
     let (reload, nodes_read) = Reload::new(&config, cli, id, links, calls.clone(), public);
     let local_service = LocalService::spawn(local, config.pnn, calls, finds, &statistics);
     let announcements = match Announcer::open(netif.clone()) {
@@ -176,6 +178,7 @@ pub async fn run(config: Config, cli: Cli, log: LogHandle) -> Result<(u8, String
         guard,
         netif,
         reload,
+        lvs,
         announcements,
         clients: ClientLink::new(config.pnn, clients_seen, clock::mono()),
         runner,

@@ -10,14 +10,20 @@ use crate::nodes_file;
 use crate::out::{Outcome, Style};
 use std::path::{Path, PathBuf};
 
-/// Runs a command that needs no daemon; `None` for those of the group.
+/// Runs a command that needs no daemon; `None` for those of the group and of the director.
 pub(crate) fn run(command: &LvsCmd, style: Style) -> Option<Outcome> {
     Some(match command {
         LvsCmd::Check { file } => check::run(&configuration(file.as_deref()), style),
         LvsCmd::Import { file, output } => import::run(file, output.as_deref(), style),
         LvsCmd::Realserver(what) => realserver::run(what, style),
         LvsCmd::Doctor(args) => doctor::run(args, style),
-        LvsCmd::Leader | LvsCmd::List | LvsCmd::Status => return None,
+        LvsCmd::Leader
+        | LvsCmd::List
+        | LvsCmd::Status
+        | LvsCmd::Services
+        | LvsCmd::Reload
+        | LvsCmd::Drain { .. }
+        | LvsCmd::Undrain { .. } => return None,
     })
 }
 

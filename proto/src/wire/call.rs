@@ -113,6 +113,18 @@ impl From<&DaemonCommand> for Field {
             DaemonCommand::Statistics => Self::Statistics(empty),
             DaemonCommand::StatisticsReset => Self::StatisticsReset(empty),
             DaemonCommand::Stats { count } => Self::Stats(v1::Stats { count: *count }),
+            DaemonCommand::LvsServices => Self::LvsServices(empty),
+            DaemonCommand::LvsReload => Self::LvsReload(empty),
+            DaemonCommand::LvsDrain { service, real, deadline_s } => Self::LvsDrain(v1::LvsDrain {
+                service: service.clone(),
+                real: real.clone(),
+                deadline_s: *deadline_s,
+            }),
+            DaemonCommand::LvsUndrain { service, real } => Self::LvsUndrain(v1::LvsDrain {
+                service: service.clone(),
+                real: real.clone(),
+                deadline_s: 0,
+            }),
         }
     }
 }
@@ -192,6 +204,16 @@ impl TryFrom<Field> for AnyCommand {
             Field::Statistics(_) => Self::Daemon(DaemonCommand::Statistics),
             Field::StatisticsReset(_) => Self::Daemon(DaemonCommand::StatisticsReset),
             Field::Stats(m) => Self::Daemon(DaemonCommand::Stats { count: m.count }),
+            Field::LvsServices(_) => Self::Daemon(DaemonCommand::LvsServices),
+            Field::LvsReload(_) => Self::Daemon(DaemonCommand::LvsReload),
+            Field::LvsDrain(m) => Self::Daemon(DaemonCommand::LvsDrain {
+                service: m.service,
+                real: m.real,
+                deadline_s: m.deadline_s,
+            }),
+            Field::LvsUndrain(m) => {
+                Self::Daemon(DaemonCommand::LvsUndrain { service: m.service, real: m.real })
+            }
         })
     }
 }

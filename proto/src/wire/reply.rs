@@ -112,6 +112,8 @@ impl From<&DaemonReply> for DaemonField {
             DaemonReply::Statistics(views) => {
                 Self::Statistics(v1::StatisticsReply { views_json: json_to(views) })
             }
+            DaemonReply::Lvs(report) => Self::Lvs(v1::LvsReply { report_json: json_to(report) }),
+            DaemonReply::Note(text) => Self::Note(text.clone()),
             DaemonReply::Error(text) => Self::Error(text.clone()),
         }
     }
@@ -140,6 +142,8 @@ impl TryFrom<DaemonField> for DaemonReply {
             DaemonField::Statistics(m) => {
                 Self::Statistics(json_from("StatisticsReply.views_json", &m.views_json)?)
             }
+            DaemonField::Lvs(m) => Self::Lvs(json_from("LvsReply.report_json", &m.report_json)?),
+            DaemonField::Note(text) => Self::Note(text),
             DaemonField::Error(text) => Self::Error(text),
         })
     }

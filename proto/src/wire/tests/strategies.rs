@@ -24,6 +24,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 mod configuration;
+mod lvs;
 
 fn pnn() -> impl Strategy<Value = Pnn> {
     prop_oneof![0..8u32, any::<u32>()].prop_map(Pnn)
@@ -234,8 +235,16 @@ fn daemon_command() -> impl Strategy<Value = DaemonCommand> {
             DaemonCommand::ReloadNodes,
             DaemonCommand::Statistics,
             DaemonCommand::StatisticsReset,
+            DaemonCommand::LvsServices,
+            DaemonCommand::LvsReload,
         ]),
         text().prop_map(|level| DaemonCommand::SetDebug { level }),
+        (text(), text(), any::<u32>()).prop_map(|(service, real, deadline_s)| DaemonCommand::LvsDrain {
+            service,
+            real,
+            deadline_s
+        }),
+        (text(), text()).prop_map(|(service, real)| DaemonCommand::LvsUndrain { service, real }),
         text().prop_map(|event| DaemonCommand::EventStatus { event }),
         (any::<u32>(), text(), vec(text(), 0..4))
             .prop_map(|(timeout_s, event, args)| DaemonCommand::EventRun { timeout_s, event, args }),
@@ -483,6 +492,8 @@ fn daemon_reply() -> impl Strategy<Value = DaemonReply> {
         vec(configuration::node_line(), 0..4).prop_map(DaemonReply::NodesFile),
         vec(configuration::connection(), 0..4).prop_map(DaemonReply::Connections),
         vec(configuration::statistics(), 0..3).prop_map(DaemonReply::Statistics),
+        lvs::report().prop_map(|r| DaemonReply::Lvs(Box::new(r))),
+        text().prop_map(DaemonReply::Note),
         text().prop_map(DaemonReply::Error),
     ]
 }

@@ -1,0 +1,155 @@
+//! The task that owns the director: waits for commands, probes, the kernel and the clock, and hands each to [`super::running`].
+
+use super::load::{Loaded, load_aside};
+use super::running::Running;
+use super::{Ask, Setting};
+use recoverd::command::{AnyReply, DaemonCommand, DaemonReply};
+use recoverd::view::lvs::{LvsReport, LvsState};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+/// What there is besides a running director.
+#[derive(Default)]
+struct Task {
+    running: Option<Running>,
+    /// Why the file was refused when it was last read.
+    refused: Vec<String>,
+}
+
+/// Runs until the daemon ends.
+pub(super) async fn run(setting: &Setting, asked: &mut mpsc::UnboundedReceiver<Ask>) {
+    let mut task = Task::default();
+    // The answer is for operators who ask for a reload; here the log has it.
+    drop(task.reload(setting).await);
+    let (mut kernel, mut public) = (setting.kernel.clone(), setting.public.clone());
+    loop {
+        let asked = match &mut task.running {
+            None => asked.recv().await,
+            Some(running) => {
+                running.advance();
+                let wait = running.wait();
+                tokio::select! {
+                    asked = asked.recv() => asked,
+                    fact = running.probes.next() => { running.fact(fact); continue }
+                    Some(news) = running.link.news.recv() => { running.news(news); continue }
+                    Ok(()) = kernel.changed() => { running.addresses(setting); continue }
+                    Ok(()) = public.changed() => { running.addresses(setting); continue }
+                    () = tokio::time::sleep(wait) => continue,
+                }
+            }
+        };
+        let Some(ask) = asked else { return };
+        if !task.take(ask, setting).await {
+            return;
+        }
+    }
+}
+
+impl Task {
+    /// Takes what is asked; false when it was the last.
+    async fn take(&mut self, ask: Ask, setting: &Setting) -> bool {
+        match ask {
+            Ask::Command(command, reply) => {
+                self.command(command, reply, setting).await;
+                true
+            }
+            Ask::Stop(done) => {
+                if let Some(running) = self.running.take() {
+                    running.stop().await;
+                }
+                // Who waits may have given up.
+                let _ = done.send(());
+                false
+            }
+        }
+    }
+
+    async fn command(&mut self, command: DaemonCommand, reply: oneshot::Sender<AnyReply>, setting: &Setting) {
+        let answer = match command {
+            DaemonCommand::LvsServices => DaemonReply::Lvs(Box::new(self.report(setting))),
+            DaemonCommand::LvsReload => self.reload(setting).await,
+            DaemonCommand::LvsDrain { service, real, deadline_s } => {
+                self.drain(&service, &real, Some(Duration::from_secs(deadline_s.into())))
+            }
+            DaemonCommand::LvsUndrain { service, real } => self.drain(&service, &real, None),
+            _ => DaemonReply::Error("this is no command for the LVS director".to_owned()),
+        };
+        // Who asked may have given up waiting.
+        let _ = reply.send(AnyReply::Daemon(answer));
+    }
+
+    /// Reads the file. A bad one leaves everything as it is; none switches the director off.
+    async fn reload(&mut self, setting: &Setting) -> DaemonReply {
+        let file = setting.file.display();
+        let (config, warnings) = match load_aside(setting.file.clone()).await {
+            Loaded::Config(config, warnings) => (*config, warnings),
+            Loaded::Absent => {
+                self.refused.clear();
+                let Some(running) = self.running.take() else {
+                    return DaemonReply::Note(format!("{file} is not there; the LVS director stays off"));
+                };
+                tracing::info!("lvs: {file} is gone, the director ends");
+                running.stop().await;
+                return DaemonReply::Note(format!("{file} is not there; the LVS director is off now"));
+            }
+            Loaded::Refused(findings) => {
+                let stays = match self.running {
+                    Some(_) => "the configuration before it stays in force",
+                    None => "the LVS director is OFF, its virtual services are not served",
+                };
+                let text = format!("{file} is refused, {stays}:\n{}", findings.join("\n"));
+                tracing::error!("lvs: {text}");
+                self.refused = findings;
+                return DaemonReply::Error(format!("{text}\ncorrect this and run ctdb lvs reload"));
+            }
+        };
+        self.refused.clear();
+        warnings.iter().for_each(|w| tracing::warn!("lvs: {w}"));
+        let note = warnings.join("\n");
+        let running = match self.running.take() {
+            Some(running) => running,
+            None => match Running::new(setting) {
+                Ok(running) => running,
+                Err(why) => {
+                    tracing::error!("lvs: {why}");
+                    return DaemonReply::Error(why);
+                }
+            },
+        };
+        self.running.insert(running).configure(config, warnings, setting);
+        if note.is_empty() { DaemonReply::Ok } else { DaemonReply::Note(note) }
+    }
+
+    /// Drains for so long, or takes a drain back.
+    fn drain(&mut self, service: &str, real: &str, deadline: Option<Duration>) -> DaemonReply {
+        let Some(running) = &mut self.running else {
+            return DaemonReply::Error("the LVS director is off; see `ctdb lvs services`".to_owned());
+        };
+        let (Ok(service), Ok(dest)) = (service.parse(), real.parse()) else {
+            return DaemonReply::Error(format!(
+                "\"{service}\" \"{real}\": write the service as `ctdb lvs services` prints it, such as \"tcp 192.0.2.1:80\", and \
+                 the real server as 10.0.0.1:80"
+            ));
+        };
+        let done = match deadline {
+            Some(limit) => running.drain(service, dest, limit),
+            None => running.undrain(service, dest),
+        };
+        match (done, deadline) {
+            (true, _) => DaemonReply::Ok,
+            (false, Some(_)) => {
+                DaemonReply::Error(format!("{service} has no real server {dest}; see `ctdb lvs services`"))
+            }
+            (false, None) => DaemonReply::Note(format!("{dest} of {service} is not drained")),
+        }
+    }
+
+    fn report(&self, setting: &Setting) -> LvsReport {
+        let off = if self.refused.is_empty() { LvsState::Off } else { LvsState::Refused };
+        let report = match &self.running {
+            Some(running) => running.report(),
+            None => LvsReport { state: off, ..LvsReport::default() },
+        };
+        LvsReport { file: setting.file.display().to_string(), refused: self.refused.clone(), ..report }
+    }
+}
