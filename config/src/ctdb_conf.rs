@@ -44,7 +44,8 @@ pub struct CtdbConf {
     pub cluster_lock_loss_time: Duration,
     /// `[cluster] leader capability`.
     pub leader_capability: bool,
-    /// `[cluster] leader timeout`: silence after which the leader is taken for gone; at least a second.
+    /// `[cluster] leader timeout`, at least a second. Without effect: LeaseTime says when a recmaster is gone, and without leases the
+    /// time after which a silent node is DISCONNECTED.
     pub leader_timeout: Duration,
     /// `[cluster] node address`; `None`: the address of the nodes list that this host has.
     pub node_address: Option<IpAddr>,
@@ -66,7 +67,7 @@ pub struct CtdbConf {
     pub realtime_scheduling: bool,
     /// `[legacy] lmaster capability`: shown, without effect (there is no database).
     pub lmaster_capability: bool,
-    /// `[legacy] script log level`: at which the output of event scripts is logged.
+    /// `[legacy] script log level`: what event scripts find as `CTDB_DEBUGLEVEL`.
     pub script_log_level: LogLevel,
 }
 

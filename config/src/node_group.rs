@@ -1,8 +1,8 @@
 //! `natgw_nodes` and `lvs_nodes`: the nodes of a group of which one leads.
 //!
 //! Pure. One line is `IP [follower-only]`, the private address of a node; `slave-only`, the word before CTDB 4.14, means the same. Any
-//! other option is an error, as in CTDB. Blank lines and lines that start with `#` are skipped. The order of the lines is the order
-//! in which nodes are asked to lead.
+//! other option is an error, as in CTDB. Blank lines and lines that start with `#` are skipped. Who
+//! leads follows from the nodes' numbers and states (`recoverd::group`), not from the order of the lines.
 
 use crate::parsed::Parsed;
 use crate::place::{Place, quote};

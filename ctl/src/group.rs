@@ -1,8 +1,7 @@
 //! `ctdb natgw …` and `ctdb lvs leader|list|status`: groups of nodes of which one leads.
 //!
 //! CTDB has these as helper scripts over `nodestatus`; answers and exit statuses are theirs (tried out with Debian's). The group is a
-//! file of addresses; who leads follows from the states of its nodes as this node sees them, in the order of their numbers. A group
-//! takes what it can get: when no node is well, unhealthy ones lead (unlike public addresses, which then nobody serves).
+//! file of addresses; who leads is decided by `recoverd::group`, as for the built-in gateway.
 
 use crate::ask::Asker;
 use crate::cli::{GroupCmd, LvsCmd};
@@ -10,19 +9,10 @@ use crate::nodestatus::{node_line, node_table, nodes_json};
 use crate::out::{Failure, Outcome, Output, Style, row};
 use crate::status::shown;
 use config::node_group::Member;
-use recoverd::model::NodeFlags;
+pub(crate) use recoverd::group::Kind;
 use recoverd::view::{NodeRow, StatusView};
 use serde_json::json;
 use std::path::{Path, PathBuf};
-
-/// Which group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// The NAT gateway: even a banned or stopped node can be it.
-    Natgw,
-    /// The LVS group: an inactive node cannot be used.
-    Lvs,
-}
 
 /// What is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,46 +47,29 @@ impl Question {
     }
 }
 
-impl Kind {
-    /// How the operator calls the group, and the names of its variable and file.
-    fn names(self) -> (&'static str, &'static str, &'static str) {
-        match self {
-            Self::Natgw => ("NAT gateway", "CTDB_NATGW_NODES", "natgw_nodes"),
-            Self::Lvs => ("LVS", "CTDB_LVS_NODES", "lvs_nodes"),
-        }
-    }
-
-    /// The options of the event script.
-    fn options(self) -> &'static str {
-        match self {
-            Self::Natgw => "11.natgw.options",
-            Self::Lvs => "91.lvs.options",
-        }
-    }
-
-    /// The exit status when nobody leads.
-    fn nobody(self) -> u8 {
-        match self {
-            Self::Natgw => 2,
-            Self::Lvs => 255,
-        }
-    }
-
-    /// What a node must not be, from the best nodes to the worst that will do. UNKNOWN counts in the first only.
-    fn passes(self) -> &'static [NodeFlags] {
-        const WELL: NodeFlags = NodeFlags(NodeFlags::DISABLED.0 | NodeFlags::UNHEALTHY.0 | INACTIVE.0);
-        const ACTIVE: NodeFlags = NodeFlags(NodeFlags::DISABLED.0 | INACTIVE.0);
-        const THERE: NodeFlags = NodeFlags(NodeFlags::DISABLED.0 | NodeFlags::DISCONNECTED.0);
-        const RUNNING: NodeFlags = NodeFlags(THERE.0 | NodeFlags::STOPPED.0);
-        match self {
-            Self::Natgw => &[WELL, RUNNING, THERE],
-            Self::Lvs => &[WELL, ACTIVE],
-        }
+/// How the operator calls a group, and the names of its variable and file.
+fn names(kind: Kind) -> (&'static str, &'static str, &'static str) {
+    match kind {
+        Kind::Natgw => ("NAT gateway", "CTDB_NATGW_NODES", "natgw_nodes"),
+        Kind::Lvs => ("LVS", "CTDB_LVS_NODES", "lvs_nodes"),
     }
 }
 
-const INACTIVE: NodeFlags =
-    NodeFlags(NodeFlags::DELETED.0 | NodeFlags::DISCONNECTED.0 | NodeFlags::BANNED.0 | NodeFlags::STOPPED.0);
+/// The options of its event script.
+fn options(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Natgw => "11.natgw.options",
+        Kind::Lvs => "91.lvs.options",
+    }
+}
+
+/// The exit status when nobody leads.
+fn nobody(kind: Kind) -> u8 {
+    match kind {
+        Kind::Natgw => 2,
+        Kind::Lvs => 255,
+    }
+}
 
 /// The nodes of a group that are in the cluster, by their numbers.
 struct Group<'a> {
@@ -113,15 +86,9 @@ impl<'a> Group<'a> {
         Self { kind, nodes: shown(view).into_iter().filter_map(of).collect() }
     }
 
-    /// The best nodes among those that may be used: of the first pass in which there is any.
+    /// The best nodes among those that may be used.
     fn best(&self, may: impl Fn(&Member) -> bool) -> Vec<&'a NodeRow> {
-        let will_do =
-            |pass: usize, not: NodeFlags, n: &NodeRow| !n.flags.intersects(not) && (pass > 0 || !n.unknown);
-        let of_pass = |(pass, not): (usize, &NodeFlags)| -> Vec<&NodeRow> {
-            let good = |(n, m): &&(&'a NodeRow, Member)| may(m) && will_do(pass, *not, n);
-            self.nodes.iter().filter(good).map(|(n, _)| *n).collect()
-        };
-        self.kind.passes().iter().enumerate().map(of_pass).find(|nodes| !nodes.is_empty()).unwrap_or_default()
+        self.kind.best(self.nodes.iter().filter(|(_, m)| may(m)).map(|(n, _)| *n))
     }
 
     fn leader(&self) -> Option<&'a NodeRow> {
@@ -172,7 +139,7 @@ fn leader(leader: Option<&NodeRow>, kind: Kind, style: Style) -> Output {
     let plain = || leader.map(line).unwrap_or_default();
     let address = leader.map(|n| n.addr.to_string());
     let json = || json!({ "leader": leader.map(|n| n.pnn.0), "address": address });
-    let code = if leader.is_some() { 0 } else { kind.nobody() };
+    let code = if leader.is_some() { 0 } else { nobody(kind) };
     Output::styled(style, plain, |_| plain(), json).with_code(code)
 }
 
@@ -218,7 +185,7 @@ fn usable(nodes: &[&NodeRow], style: Style) -> Output {
 /// The file of the group: the variable of the environment (event scripts have it there), else of the options that the event scripts read,
 /// else the usual place.
 fn path(kind: Kind, base: &Path) -> PathBuf {
-    let (_, variable, file) = kind.names();
+    let (_, variable, file) = names(kind);
     let environment = |name: &str| match name {
         "CTDB_BASE" => Some(base.display().to_string()),
         _ => std::env::var(name).ok(),
@@ -232,12 +199,12 @@ fn path(kind: Kind, base: &Path) -> PathBuf {
         found.get(variable).filter(|a| !a.dynamic && !a.value.is_empty()).map(|a| PathBuf::from(&a.value))
     };
     // The options of the script win over those of all scripts.
-    let own = option(base.join("events/legacy").join(kind.options()));
+    let own = option(base.join("events/legacy").join(options(kind)));
     own.or_else(|| option(base.join("script.options"))).unwrap_or_else(|| base.join(file))
 }
 
 fn read(kind: Kind, path: &Path) -> Result<Vec<Member>, Failure> {
-    let (group, variable, _) = kind.names();
+    let (group, variable, _) = names(kind);
     let text = std::fs::read_to_string(path).map_err(|e| {
         let path = path.display();
         Failure::new(match e.kind() {

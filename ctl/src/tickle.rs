@@ -88,7 +88,7 @@ fn done(reply: DaemonReply, what: &str) -> Outcome {
 }
 
 /// The connection that two arguments name, or those of standard input.
-fn connections(ends: &[String]) -> Result<Vec<Connection>, Failure> {
+pub(crate) fn connections(ends: &[String]) -> Result<Vec<Connection>, Failure> {
     match ends {
         [client, server] => Ok(vec![pair(client, server).map_err(Failure::new)?]),
         [] => {

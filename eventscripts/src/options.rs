@@ -1,12 +1,12 @@
 //! Reads what the built-in handlers need from `script.options` and `NN.name.options`: shell assignments.
 //!
-//! Scripts source these files themselves. Here only plain assignments are understood (`NAME=value`, `export NAME="value"`, quotes,
-//! comments, `$NAME` of `CTDB_BASE` and of what was assigned before); no commands: their text stays as it is, and whoever reads the
-//! value refuses it. The files are read anew for each event, as scripts do.
+//! Scripts source these files themselves. Here plain assignments are understood (`config::shell`; `$NAME` of `CTDB_BASE` and of what
+//! was assigned before); no commands: their text stays as it is, and whoever reads the value refuses it. The files are read anew for
+//! each event, as scripts do.
 
+use config::shell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::str::Chars;
 
 /// A value and where it was assigned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,13 +51,11 @@ impl Settings {
         self.all.insert(name.to_owned(), Setting { value, place });
     }
 
-    /// Performs the assignments of a text.
+    /// Performs the assignments of a text. An unset variable is empty, as in a shell; what a shell would choke on assigns nothing.
     fn assign(&mut self, text: &str, file: &Path) {
-        let mut rest = text.chars();
-        while let Some(statement) = Statement::next(&mut rest, &self.all) {
-            let Statement::Assignment { name, value, at } = statement else { continue };
-            let line = 1 + text[..text.len() - at].matches('\n').count();
-            self.set(&name, value, format!("{}:{line}", file.display()));
+        let known = |name: &str| Some(self.all.get(name).map_or_else(String::new, |s| s.value.clone()));
+        for new in shell::parse(text, file, &known).value.all {
+            self.set(&new.name, new.value, format!("{}:{}", file.display(), new.line));
         }
     }
 }
@@ -85,83 +83,6 @@ impl Options {
 /// Whether `name` is `yes` after the assignments of all `files` in order; files that cannot be read assign nothing.
 pub(crate) fn is_yes(files: &[impl AsRef<Path>], name: &str) -> bool {
     Settings::read(files, None).get(name).is_some_and(|s| s.value == "yes")
-}
-
-/// A piece of a text up to its end of line or `;`.
-enum Statement {
-    Assignment {
-        name: String,
-        value: String,
-        /// How much of the text is left behind the name.
-        at: usize,
-    },
-    Other,
-}
-
-impl Statement {
-    fn next(rest: &mut Chars<'_>, known: &BTreeMap<String, Setting>) -> Option<Self> {
-        *rest = rest.as_str().trim_start_matches(|c: char| c.is_whitespace() || c == ';').chars();
-        if rest.as_str().is_empty() {
-            return None;
-        }
-        if let Some(exported) = rest.as_str().strip_prefix("export ") {
-            *rest = exported.trim_start_matches(' ').chars();
-        }
-        let text = rest.as_str();
-        let name = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap_or_default();
-        let behind = &text[name.len()..];
-        let assigned = behind.strip_prefix('=').filter(|_| !name.is_empty());
-        let statement = match assigned {
-            Some(value) => {
-                *rest = value.chars();
-                let at = value.len();
-                Self::Assignment { name: name.to_owned(), value: word(rest, known), at }
-            }
-            None => Self::Other,
-        };
-        // What else stands on the line is not for us. The end of a comment is the end of its line, whatever it says.
-        let comment = rest.as_str().trim_start_matches(' ').starts_with('#');
-        let end = rest.as_str().find(|c| c == '\n' || (c == ';' && !comment));
-        *rest = end.map_or("", |end| &rest.as_str()[end..]).chars();
-        Some(statement)
-    }
-}
-
-/// The word at the beginning of `rest`, without quotes, up to unquoted white space, `;` or the end.
-fn word(rest: &mut Chars<'_>, known: &BTreeMap<String, Setting>) -> String {
-    let mut quote = None;
-    let mut word = String::new();
-    loop {
-        let before = rest.clone();
-        let Some(c) = rest.next() else { return word };
-        match quote {
-            Some(q) if c == q => quote = None,
-            None if c == '"' || c == '\'' => quote = Some(c),
-            None if c.is_whitespace() || c == ';' => {
-                *rest = before;
-                return word;
-            }
-            None if c == '\\' => word.extend(rest.next().filter(|c| *c != '\n')),
-            Some('\'') => word.push(c),
-            _ if c == '$' => match variable(rest, known) {
-                Some(value) => word.push_str(value),
-                None => word.push(c),
-            },
-            _ => word.push(c),
-        }
-    }
-}
-
-/// The value of the variable whose name or `{name}` begins here; nothing is taken where none does.
-fn variable<'a>(rest: &mut Chars<'_>, known: &'a BTreeMap<String, Setting>) -> Option<&'a str> {
-    let text = rest.as_str();
-    let inner = text.strip_prefix('{').unwrap_or(text);
-    let name =
-        inner.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().filter(|n| !n.is_empty())?;
-    let behind = &inner[name.len()..];
-    let behind = if text.starts_with('{') { behind.strip_prefix('}')? } else { behind };
-    *rest = behind.chars();
-    Some(known.get(name).map_or("", |s| s.value.as_str()))
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ pub mod command;
 pub mod connections;
 pub mod control;
 pub mod explain;
+pub mod group;
 pub mod input;
 pub mod lease;
 pub mod model;

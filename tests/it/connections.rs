@@ -309,3 +309,25 @@ fn operators_tell_and_ask_of_connections() {
     // Without a daemon: a packet leaves, to whomever.
     assert_eq!(c.ctdb(node, &["tickle", "10.0.0.9:1022", "10.0.0.31:2049"]), "");
 }
+
+#[test]
+fn scripts_end_connections_with_the_helper_of_ctdb() {
+    let Some(t) = trial("scripts_end_connections_with_the_helper_of_ctdb") else { return };
+    let (client, others) = t.clients.split_first().unwrap();
+    let node = t.c.holder(client.addr);
+    let end = client.connected_to(&[node]);
+    let since = now_ns();
+    // CTDB's scripts name both directions.
+    let helper = t.c.lab.paths(node).run.join("helper/ctdb_killtcp");
+    let ends = [SocketAddr::new(client.addr, TCP_PORT).to_string(), end.to_string()];
+    let command = t.c.lab.node(node).command(helper).arg(&t.c.iface).args(ends);
+    let output = command.output(SOON).unwrap();
+    assert!(output.status.success() && output.stdout.is_empty(), "{output:?}");
+    wait_for("the client's loss and its next connection", SOON, || {
+        client.loss_since(since).ok_or_else(|| format!("{:?}", client.said()))
+    })
+    .unwrap();
+    for other in others {
+        assert_eq!(other.loss_since(since), None, "{}", other.addr);
+    }
+}

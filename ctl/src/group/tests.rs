@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::status::tests::three_nodes;
-use recoverd::model::Pnn;
+use recoverd::model::{NodeFlags, Pnn};
 
 const OK: NodeFlags = NodeFlags::NONE;
 const SICK: NodeFlags = NodeFlags::UNHEALTHY;

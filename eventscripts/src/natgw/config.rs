@@ -2,16 +2,9 @@
 
 use crate::options::{Setting, Settings};
 use crate::routing::Net;
+use ::config::node_group::{self, Member};
 use std::net::{IpAddr, Ipv4Addr};
-
-/// A node of the group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Member {
-    /// Its private address.
-    pub(super) addr: IpAddr,
-    /// It never leads.
-    pub(super) follower_only: bool,
-}
+use std::path::Path;
 
 /// What is configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,24 +88,13 @@ fn routes(setting: &Setting) -> Result<Vec<(Net, Option<IpAddr>)>, String> {
     setting.value.split_whitespace().map(|w| route(w).ok_or_else(|| wrong(setting, ROUTES, want))).collect()
 }
 
-/// The file of the group.
+/// The file of the group; the first thing that is wrong with it.
 fn nodes(file: &Setting) -> Result<Vec<Member>, String> {
     let text = std::fs::read_to_string(&file.value)
         .map_err(|e| format!("error: {NODES}={} unreadable: {e} ({})", file.value, file.place))?;
-    let mut nodes = Vec::new();
-    for (n, line) in text.lines().enumerate() {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let (addr, follower_only) = match words[..] {
-            [] => continue,
-            [comment, ..] if comment.starts_with('#') => continue,
-            [addr] => (addr, false),
-            [addr, "follower-only" | "slave-only"] => (addr, true),
-            _ => return Err(format!("{}:{}: {line}: write IP or IP follower-only", file.value, n + 1)),
-        };
-        let addr = addr.parse().map_err(|_| {
-            format!("{}:{}: {addr} is no address; write IP or IP follower-only", file.value, n + 1)
-        })?;
-        nodes.push(Member { addr, follower_only });
-    }
-    Ok(nodes)
+    let good = node_group::parse(&text, Path::new(&file.value)).good();
+    good.map_err(|faults| {
+        let lines: Vec<String> = faults.iter().map(|(place, fault)| format!("{place}: {fault}")).collect();
+        lines.join("\n")
+    })
 }

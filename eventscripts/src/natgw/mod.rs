@@ -2,7 +2,7 @@
 //!
 //! Mirrors CTDB's script of that name and its variables `CTDB_NATGW_*` (ctdb-script.options(5)). Without `CTDB_NATGW_NODES` nothing is
 //! done. The gateway carries `CTDB_NATGW_PUBLIC_IP`, forwards and masquerades the private network and has fallback routes of metric 10
-//! through `CTDB_NATGW_DEFAULT_GATEWAY`; all others have them through the gateway's private address. Who it is: [`choose`]. Differences
+//! through `CTDB_NATGW_DEFAULT_GATEWAY`; all others have them through the gateway's private address. Who it is: `recoverd::group`, as for `ctdb natgw`. Differences
 //! on purpose: only what changes is touched, and what is missing is set again after every run; masquerading is a table `ctdb_natgw` of
 //! nftables; a group without a leader is said and leaves the routes out, but does not fail the run.
 //!
@@ -14,17 +14,17 @@
 //! | monitor | the configuration is right and the gateway's interface has a link, else it fails |
 //! | shutdown | removes everything |
 
-mod choose;
 mod config;
 
+use self::config::Config;
 use crate::handler::{BoxFuture, Handled, Handler};
 use crate::netif::NetIf;
 use crate::options::Options;
 use crate::routing::{MAIN_TABLE, Masquerade, Net, Route, Routing};
-use choose::choose;
-use config::Config;
+use ::config::node_group::Member;
+use recoverd::group::Kind;
 use recoverd::model::{Event, PublicAddress};
-use recoverd::view::StatusView;
+use recoverd::view::{NodeRow, StatusView};
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -44,6 +44,12 @@ pub struct NatGw {
     routing: Arc<dyn Routing>,
     /// What was set.
     set: Mutex<Role>,
+}
+
+/// The gateway: the best node of the group that may lead.
+fn leader<'a>(group: &[Member], cluster: &'a [NodeRow]) -> Option<&'a NodeRow> {
+    let may = |n: &&NodeRow| group.iter().any(|m| !m.follower_only && m.addr == n.addr.to_canonical());
+    Kind::Natgw.best(cluster.iter().filter(may)).first().copied()
 }
 
 /// Everything that a role consists of on this node.
@@ -126,7 +132,7 @@ impl NatGw {
     async fn ipreallocated(&self) -> Result<String, String> {
         let Some(config) = self.config()? else { return self.become_(Role::default()).await };
         let Some(cluster) = self.cluster() else { return Ok(String::new()) };
-        let Some(leader) = choose(&config.nodes, &cluster.nodes) else {
+        let Some(leader) = leader(&config.nodes, &cluster.nodes) else {
             let output = self.become_(Role::default()).await?;
             return Ok([output.as_str(), "There is no NATGW leader node"].join("\n").trim().to_owned());
         };

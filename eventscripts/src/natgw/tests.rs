@@ -1,9 +1,7 @@
 use super::*;
 use crate::interface::fake::Fake;
 use crate::routing::fake::FakeRouting;
-use config::Member;
 use recoverd::model::{Epoch, NodeFlags, Pnn, RunState};
-use recoverd::view::NodeRow;
 use tempfile::TempDir;
 
 const OPTIONS: &str = "CTDB_NATGW_NODES=$CTDB_BASE/natgw_nodes
@@ -81,7 +79,8 @@ const SICK: NodeFlags = NodeFlags::UNHEALTHY;
 fn the_leader_is_ctdbs() {
     use NodeFlags as F;
     let group = |text: &[(u8, bool)]| -> Vec<Member> {
-        let member = |(n, f): &(u8, bool)| Member { addr: [192, 168, 20, 41 + n].into(), follower_only: *f };
+        let member =
+            |(n, f): &(u8, bool)| Member { addr: [192, 168, 20, 41 + n].into(), follower_only: *f, line: 1 };
         text.iter().map(member).collect()
     };
     let all = group(&[(0, false), (1, false), (2, false)]);
@@ -96,13 +95,13 @@ fn the_leader_is_ctdbs() {
         ([F::DELETED, F::DISABLED, F::DISABLED], None),
     ] {
         let cluster: Vec<NodeRow> = (0..).zip(flags).map(|(n, f)| row(n, f)).collect();
-        assert_eq!(choose(&all, &cluster).map(|n| n.pnn.0), want, "{flags:?}");
+        assert_eq!(leader(&all, &cluster).map(|n| n.pnn.0), want, "{flags:?}");
     }
     let cluster: Vec<NodeRow> = (0..3).map(|n| row(n, F::NONE)).collect();
-    // The file's order, and who never leads.
-    assert_eq!(choose(&group(&[(2, false), (0, false)]), &cluster).map(|n| n.pnn.0), Some(2));
-    assert_eq!(choose(&group(&[(2, true), (0, false)]), &cluster).map(|n| n.pnn.0), Some(0));
-    assert_eq!(choose(&group(&[(2, true), (9, false)]), &cluster).map(|n| n.pnn.0), None);
+    // By number, not in the order of the file, as CTDB's helper; and who never leads.
+    assert_eq!(leader(&group(&[(2, false), (0, false)]), &cluster).map(|n| n.pnn.0), Some(0));
+    assert_eq!(leader(&group(&[(2, true), (0, false)]), &cluster).map(|n| n.pnn.0), Some(0));
+    assert_eq!(leader(&group(&[(2, true), (9, false)]), &cluster).map(|n| n.pnn.0), None);
 }
 
 #[tokio::test]

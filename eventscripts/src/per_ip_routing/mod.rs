@@ -21,7 +21,7 @@ use crate::handler::{BoxFuture, Handled, Handler};
 use crate::netif::NetIf;
 use crate::options::Options;
 use crate::routing::{Route, Routing, Rule};
-use config::{Config, Line};
+use self::config::{Config, Line};
 use recoverd::model::{Event, PublicAddress};
 use std::collections::BTreeMap;
 use std::net::IpAddr;

@@ -52,12 +52,10 @@ pub const ALL: &[Info] = &[
     works("EventScriptTimeout", 30, "s", "for the whole of one event, all scripts together"),
     works("TakeoverTimeout", 9, "s", "per phase of a takeover run; a run has three times this"),
     works("RecoverInterval", 1, "s", "period of the recovery loop and its local address check"),
-    works("ControlTimeout", 60, "s", "longest wait for an answer of another node"),
     works("ElectionTimeout", 3, "s", "quiet time before a node without cluster lock claims to be recmaster"),
     works("RecoveryBanPeriod", 300, "s", "length of an automatic ban"),
     works("RecoveryGracePeriod", 120, "s", "quiet time after which ban credits are forgiven"),
     works("EnableBans", 1, "bool", "0: nobody is banned automatically"),
-    works("RerecoveryTimeout", 10, "s", "accepted; runs are merged instead of spaced"),
     works("RecoveryDropAllIPs", 120, "s", "without a recmaster for this long: drop all public addresses"),
     works("IPAllocAlgorithm", 2, "", "0 deterministic, 1 non-deterministic, 2 LCP2, 3 minimal move"),
     works("NoIPFailback", 0, "bool", "1: addresses are not moved back to nodes that return"),
@@ -86,6 +84,15 @@ pub const ALL: &[Info] = &[
     ),
     works("GratuitousArpCount", 3, "", "announcements after taking an address"),
     works("GratuitousArpIntervalMs", 1100, "ms", "pause between two of these announcements"),
+    works(
+        "GratuitousArpRate",
+        500,
+        "/s",
+        "repeated announcements of all addresses together; the first of each goes out at once; 0: no limit",
+    ),
+    // Clients say how long they wait (`ctdb -t`), controls of a run have TakeoverTimeout; runs are merged instead of spaced.
+    inert("ControlTimeout", 60, Kind::Plumbing),
+    inert("RerecoveryTimeout", 10, Kind::Plumbing),
     inert("RecoverTimeout", 30, Kind::Plumbing),
     inert("RecdPingTimeout", 60, Kind::Plumbing),
     inert("RecdFailCount", 10, Kind::Plumbing),
@@ -121,7 +128,7 @@ pub const ALL: &[Info] = &[
     inert("DBRecordCountWarn", 100000, Kind::Database),
     inert("DBRecordSizeWarn", 10000000, Kind::Database),
     inert("DBSizeWarn", 100000000, Kind::Database),
-    inert("PullDBPreallocationSize", 10485760, Kind::Database),
+    inert("PullDBPreallocation", 10485760, Kind::Database),
     inert("Samba3AvoidDeadlocks", 0, Kind::Database),
     inert("TDBMutexEnabled", 1, Kind::Database),
     inert("LockProcessesPerDB", 200, Kind::Database),
@@ -243,12 +250,6 @@ impl Tunables {
         self.secs("RecoverInterval").max(Duration::from_secs(1))
     }
 
-    /// Longest wait for another node's answer.
-    #[must_use]
-    pub fn control_timeout(&self) -> Duration {
-        self.secs("ControlTimeout")
-    }
-
     /// Quiet time before a node without cluster lock claims to be recmaster.
     #[must_use]
     pub fn election_timeout(&self) -> Duration {
@@ -303,10 +304,10 @@ impl Tunables {
         self.known("NoIPTakeover") != 0
     }
 
-    /// Warn when taking the cluster lock takes longer than this.
+    /// Warn when taking the cluster lock takes longer than this; `None` when switched off with 0.
     #[must_use]
-    pub fn reclock_latency(&self) -> Duration {
-        Duration::from_millis(self.known("RecLockLatencyMs").into())
+    pub fn reclock_latency(&self) -> Option<Duration> {
+        Some(Duration::from_millis(self.known("RecLockLatencyMs").into())).filter(|d| !d.is_zero())
     }
 
     /// LeaseTime: how long a node serves without being extended; zero switches leases off. At least 100 ms otherwise.

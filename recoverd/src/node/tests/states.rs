@@ -2,6 +2,7 @@
 
 use super::bench::{Bench, begun};
 use super::world::World;
+use crate::action::Action;
 use crate::command::{Command, Reply};
 use crate::input::Input;
 use crate::model::*;
@@ -123,18 +124,52 @@ fn a_node_that_is_too_long_without_recmaster_drops_its_addresses() {
 
 #[test]
 fn an_address_that_an_operator_moved_stays_there_in_the_runs_that_follow() {
-    let mut w = World::serving(3, &SIX, |_| {});
+    for algorithm in 1..=3 {
+        let mut w = World::serving(3, &SIX, |c| {
+            c.tunables.set("IPAllocAlgorithm", algorithm).unwrap();
+        });
+        let addr = SIX[0].parse().unwrap();
+        let from = w.holders()[0].unwrap();
+        let to = (from + 1) % 3;
+        assert_eq!(w.ask(from, Command::MoveIp { addr, to: Pnn(to) }), Reply::Ok);
+        for n in 0..3 {
+            assert_eq!(w.ask(n, Command::IpReallocate), Reply::Ok);
+            assert_eq!(w.holders()[0], Some(to), "unlike in CTDB, algorithm {algorithm}\n{}", w.describe());
+        }
+    }
+}
+
+/// The place of an address is its turn, whatever was asked before: that is what algorithm 0 is chosen for.
+#[test]
+fn with_the_deterministic_algorithm_the_next_run_moves_an_address_back() {
+    let mut w = World::serving(3, &SIX, |c| {
+        c.tunables.set("IPAllocAlgorithm", 0).unwrap();
+    });
     let addr = SIX[0].parse().unwrap();
-    let from = w.holders()[0].unwrap();
-    let to = (from + 1) % 3;
-    assert_eq!(w.ask(from, Command::MoveIp { addr, to: Pnn(to) }), Reply::Ok);
-    for n in 0..3 {
-        assert_eq!(w.ask(n, Command::IpReallocate), Reply::Ok);
-        assert_eq!(
-            w.holders()[0],
-            Some(to),
-            "unlike in CTDB, with all tunables at their defaults\n{}",
-            w.describe()
-        );
+    assert_eq!(w.holders()[0], Some(0));
+    assert_eq!(w.ask(0, Command::MoveIp { addr, to: Pnn(1) }), Reply::Ok);
+    assert_eq!(w.holders()[0], Some(1));
+    assert_eq!(w.ask(0, Command::IpReallocate), Reply::Ok);
+    assert_eq!(w.holders()[0], Some(0), "{}", w.describe());
+}
+
+#[test]
+fn init_or_setup_that_fails_ends_the_daemon() {
+    let bad: fn() -> EventOutcome =
+        || EventOutcome::Failed { script: "05.system".into(), message: "no".into() };
+    let hung: fn() -> EventOutcome = || EventOutcome::TimedOut { script: "05.system".into() };
+    for outcome in [bad, hung] {
+        for fails in ["init", "setup"] {
+            let mut b = Bench::new(|_| {});
+            if fails == "setup" {
+                b.end("init", EventOutcome::Ok);
+            }
+            let exit = b.end(fails, outcome()).into_iter().find_map(|a| match a {
+                Action::Exit { code, why } => Some((code, why)),
+                _ => None,
+            });
+            let (code, why) = exit.unwrap_or_default();
+            assert!(code == 1 && why.starts_with(&format!("event {fails}: ")), "{code} {why}");
+        }
     }
 }
