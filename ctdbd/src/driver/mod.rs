@@ -209,6 +209,9 @@ impl Driver {
     fn on_lock(&mut self, event: LockEvent) {
         if let LockEvent::Acquired { latency, .. } = &event {
             self.statistics.took("reclock_ctdbd", *latency);
+            if let Some(text) = slow_lock(*latency, self.node.tunables().reclock_latency()) {
+                tracing::warn!("{text}");
+            }
         }
         if self.lease.is_some() {
             return self.lock_news(event);
@@ -314,9 +317,36 @@ impl Driver {
     }
 }
 
+/// What CTDB, too, says of a cluster lock that took longer than RecLockLatencyMs.
+fn slow_lock(took: Duration, limit: Option<Duration>) -> Option<String> {
+    let limit = limit.filter(|limit| took > *limit)?;
+    Some(format!(
+        "taking the cluster lock took {} ms, more than RecLockLatencyMs ({} ms): its store is slow",
+        took.as_millis(),
+        limit.as_millis()
+    ))
+}
+
 async fn sleep_until(deadline: Option<Mono>) {
     match deadline {
         Some(at) => tokio::time::sleep(at.since(clock::mono())).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_cluster_lock_is_told() {
+        let told = |took, limit| slow_lock(Duration::from_millis(took), limit);
+        let limit = Some(Duration::from_millis(1000));
+        assert_eq!((told(1000, limit), told(5000, None)), (None, None));
+        assert!(
+            told(1001, limit)
+                .unwrap()
+                .starts_with("taking the cluster lock took 1001 ms, more than RecLockLatencyMs (1000 ms)")
+        );
     }
 }
