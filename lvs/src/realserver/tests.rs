@@ -104,6 +104,13 @@ fn what_was_there_before_stays() {
 }
 
 #[test]
+fn stricter_settings_are_left() {
+    let (mut state, mut seen) = (State::default(), host([3, 2, 2, 2]));
+    assert_eq!(put_up(&mut state, &mut seen, &[ip(VIP)]).steps, [Step::Add(ip(VIP))]);
+    assert!(state.settings.is_empty());
+}
+
+#[test]
 fn what_others_changed_meanwhile_is_left() {
     let (mut state, mut seen) = (State::default(), host([0; 4]));
     put_up(&mut state, &mut seen, &[ip(VIP)]);
