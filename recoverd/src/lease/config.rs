@@ -78,6 +78,21 @@ pub(super) fn shrunk(age: Micros) -> Micros {
 }
 
 /// The age of an event that another node reports, where an age too low is dangerous: × 1.11.
+///
+/// It comes from another node and may be anything; [`Micros::MAX`] stands for "never".
 pub(super) fn stretched(age: Micros) -> Micros {
-    age.saturating_add(age * 11 / 100)
+    age.saturating_add(age.saturating_mul(11) / 100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_of_others_may_be_anything() {
+        assert_eq!((stretched(100), shrunk(100)), (111, 90));
+        assert_eq!((stretched(0), shrunk(0)), (0, 0));
+        assert_eq!(stretched(Micros::MAX), Micros::MAX);
+        assert!(stretched(Micros::MAX / 12) > Micros::MAX / 12);
+    }
 }
