@@ -89,7 +89,10 @@ fn r0_5_the_import_of_the_reports_file_names_both_defects() {
     assert!(out.contains("virtual_server 192.168.142.100 80 {"), "{out}");
     let wrong: Vec<&str> = err.lines().filter(|l| l.contains(": wrong: ")).collect();
     assert!(wrong.iter().any(|l| l.contains("direct routing cannot change the port")), "{err}");
-    assert!(wrong.iter().any(|l| l.contains("keepalive") && l.contains("deadtime")), "{err}");
+    assert!(
+        wrong.iter().any(|l| l.contains("a heartbeat every 30 s is rarer than the dead time of 18 s")),
+        "{err}"
+    );
     assert!(
         err.lines().last().unwrap().starts_with("DIR/lvs.cf was read as lvs.cf: 2 lines to repair"),
         "{err}"
