@@ -345,4 +345,10 @@ impl Tunables {
             Duration::from_millis(self.known("GratuitousArpIntervalMs").into()),
         )
     }
+
+    /// Repeated announcements of all addresses together, per second; 0: no limit.
+    #[must_use]
+    pub fn gratuitous_arp_rate(&self) -> u32 {
+        self.known("GratuitousArpRate")
+    }
 }

@@ -117,7 +117,7 @@ impl Node {
                 return;
             }
             Control::TakeoverIp { run: _, addrs } => {
-                let mut refs = self.ips.references();
+                let mut refs = self.ips.references_for(&addrs);
                 for addr in addrs {
                     if let Some(iface) = self.take_ip_with(addr, Why::Run, Some((from, req)), &refs, cx) {
                         *refs.entry(iface).or_default() += 1;

@@ -10,7 +10,7 @@ use crate::action::{Action, Kind, Level};
 use crate::control::{IfaceLink, PublicIp, Unavailable};
 use crate::model::{Event, EventOutcome, KernelState, Mono, NodeFlags, Pnn, PublicAddress, RunState};
 use crate::msg::PeerMsg;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -146,9 +146,9 @@ impl LocalIps {
         up > 0 && up < ifaces.len()
     }
 
-    /// Addresses on an interface or about to be, counted per interface.
+    /// Addresses on an interface or about to be, counted per interface. Looks at every address.
     pub(super) fn references(&self) -> BTreeMap<String, u32> {
-        let mut refs: BTreeMap<String, u32> = BTreeMap::new();
+        let mut refs: BTreeMap<&str, u32> = BTreeMap::new();
         for entry in self.map.values() {
             let iface = match &entry.op {
                 Some(Op { work: Work::Take { iface, .. } | Work::Update { to: iface }, .. }) => {
@@ -158,10 +158,17 @@ impl LocalIps {
                 None => self.active_iface(entry),
             };
             if let Some(iface) = iface {
-                *refs.entry(iface.to_owned()).or_default() += 1;
+                *refs.entry(iface).or_default() += 1;
             }
         }
-        refs
+        refs.into_iter().map(|(iface, n)| (iface.to_owned(), n)).collect()
+    }
+
+    /// [`LocalIps::references`] for choosing among the interfaces of these addresses; empty where each has only one, so that an order for
+    /// one of many addresses does not look at all of them.
+    pub(super) fn references_for(&self, addrs: &[IpAddr]) -> BTreeMap<String, u32> {
+        let chooses = |addr: &IpAddr| self.map.get(addr).is_some_and(|e| e.public.ifaces.len() > 1);
+        if addrs.iter().any(chooses) { self.references() } else { BTreeMap::new() }
     }
 
     pub(super) fn forget_waiters(&mut self, pnn: Pnn) {
@@ -243,11 +250,11 @@ impl Node {
 
     /// Takes an address; `waiter` is answered at the end.
     pub(super) fn take_ip(&mut self, addr: IpAddr, why: Why, waiter: Option<(Pnn, u64)>, cx: &mut Cx) {
-        let refs = self.ips.references();
+        let refs = self.ips.references_for(&[addr]);
         self.take_ip_with(addr, why, waiter, &refs, cx);
     }
 
-    /// As `take_ip`, with the references counted by the caller (once for many addresses). Returns the interface that will carry it,
+    /// As `take_ip`, with `references_for` counted by the caller (once for many addresses). Returns the interface that will carry it,
     /// if there is anything to do.
     pub(super) fn take_ip_with(
         &mut self,
@@ -462,9 +469,12 @@ impl Node {
     pub(super) fn confirm_releases(&mut self, asked_at: Option<Mono>, cx: &mut Cx) {
         let kernel = Arc::clone(&self.ips.kernel);
         let mut done = Vec::new();
-        for (addr, entry) in &mut self.ips.map {
+        // A notification may tell of the time before the operation: only a dump is proof.
+        let working: BTreeSet<IpAddr> =
+            if asked_at.is_some() { self.ips.ops.values().copied().collect() } else { BTreeSet::new() };
+        for addr in &working {
+            let Some(entry) = self.ips.map.get_mut(addr) else { continue };
             let Some(since) = entry.op.as_ref().and_then(|op| op.confirming) else { continue };
-            // A notification may tell of the time before the operation: only a dump is proof.
             if asked_at.is_none_or(|t| t < since) {
                 continue;
             }

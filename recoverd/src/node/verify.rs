@@ -206,6 +206,12 @@ impl Node {
         let (addr, kernel) = (entry.public.addr, &self.ips.kernel);
         let places = kernel.places(addr);
         let is_on = |i: &str| places.iter().any(|p| p.iface == i);
+        if let ([place], true) = (places, entry.public.ifaces.len() == 1)
+            && is_on(&entry.public.ifaces[0])
+            && kernel.link_up(&place.iface)
+        {
+            return None;
+        }
         let refs = self.ips.references();
         let good = entry.public.ifaces.iter().filter(|i| kernel.link_up(i));
         let to = good.min_by_key(|i| (!is_on(i), refs.get(*i).copied().unwrap_or(0)))?;
