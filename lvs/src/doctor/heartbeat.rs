@@ -43,7 +43,7 @@ pub(super) fn peer(peer: &Peer, rules: &[Ruleset]) -> Finding {
         (_, None, Some(alive)) => Finding::failure(
             check,
             format!(
-                "{addr}: peer alive ({alive}), heartbeat filtered: no answer on port {PORT}, and no rule of this host does it"
+                "{addr}: peer alive ({alive}), heartbeat filtered: no answer on port {PORT}, and no rule of this host does it for certain"
             ),
             "run `ctdb lvs doctor` there, and look at what is between the two",
         ),

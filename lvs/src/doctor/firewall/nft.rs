@@ -142,7 +142,7 @@ impl Reader<'_> {
         self.field(value.get("left").unwrap_or(&null), value.get("right").unwrap_or(&null), not)
     }
 
-    /// What `left` looks at, with the values of `right`. A port belongs to its protocol.
+    /// What `left` looks at, with the values of `right`. What is of a transport protocol (a port, a type of ICMP) is in its packets only.
     fn field(&self, left: &Value, right: &Value, not: bool) -> Vec<Match> {
         let right = match right.as_str().and_then(|name| name.strip_prefix('@')) {
             Some(name) => {
@@ -157,7 +157,7 @@ impl Reader<'_> {
         let mut found = Vec::new();
         let get = |path: &str| left.pointer(path).and_then(Value::as_str);
         let field = if let (Some(of), Some(what)) = (get("/payload/protocol"), get("/payload/field")) {
-            if let (Some(number), "dport" | "sport") = (protocol(of), what) {
+            if let Some(number) = protocol(of) {
                 found.push(Match { field: Field::Protocol(vec![number]), not: false });
             }
             match what {

@@ -56,6 +56,7 @@ const FROM_HOME: &str = r#"{"match":{"op":"==","left":{"payload":{"protocol":"ip
 const LIMITED: &str = r#"{"match":{"op":"==","left":{"payload":{"protocol":"tcp","field":"dport"}},"right":80}},{"limit":{"rate":1,"per":"second"}},{"drop":null}"#;
 const DROP_4379: &str = r#"{"match":{"op":"==","left":{"payload":{"protocol":"udp","field":"dport"}},"right":4379}},{"drop":null}"#;
 const VMAP: &str = r#"{"vmap":{"key":{"ct":{"key":"state"}},"data":{"set":[["established",{"accept":null}],["invalid",{"drop":null}]]}}}"#;
+const PING: &str = r#"{"match":{"op":"==","left":{"payload":{"protocol":"icmp","field":"type"}},"right":"echo-request"}},{"accept":null}"#;
 const TO_WEB: &str =
     r#"{"match":{"op":"==","left":{"meta":{"key":"l4proto"}},"right":"tcp"}},{"jump":{"target":"web"}}"#;
 
@@ -76,7 +77,7 @@ fn r2_6_new_only() {
         ],
     );
     says(
-        &judged(&nft_chain("drop", "input", &[HTTP_NEW])),
+        &judged(&nft_chain("drop", "input", &[PING, HTTP_NEW])),
         Verdict::Failure,
         &["accept NEW", "policy drop of nft inet filter c"],
     );
