@@ -279,6 +279,7 @@ async fn smtp_goes_through_greeting_helo_and_quit() {
     assert!(!bad.pass && bad.reason == "answer to QUIT: 421 no, not 221", "{bad:?}");
 }
 
+#[allow(clippy::print_stdout, reason = "a test says why it is skipped")]
 #[tokio::test]
 async fn ping_answers_on_the_loopback() {
     let result = run(CheckKind::Ping, 0, LONG).await;
