@@ -2,6 +2,7 @@
 
 use super::{Driver, clock};
 use crate::conn::{Ender, Waker, find};
+use crate::packet::Series;
 use recoverd::command::DaemonReply;
 use recoverd::connections::{ConnectionUpdate, Connections, PER_ADDRESS};
 use recoverd::input::Input;
@@ -214,7 +215,8 @@ impl Driver {
         };
         let waker = self.clients.waker.clone();
         if let Some(a) = &self.announcements {
-            a.start(iface, addr, count, interval, move || waker.wake(&clients));
+            let how = Series { count, every: interval, rate: self.node.tunables().gratuitous_arp_rate() };
+            a.start(iface, addr, how, move || waker.wake(&clients));
         }
     }
 

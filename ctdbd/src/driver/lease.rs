@@ -1,7 +1,8 @@
 //! The driver's side of the lease layer: the cluster lock for it, the set `held` of the gate, and its words for the machine.
 
 use super::Driver;
-use crate::gate::{Gate, GateConfig, GateError, GateState};
+use super::held::Held;
+use crate::gate::{Gate, GateConfig, GateState};
 use crate::guard::Guard;
 use crate::lease::{self, LeaseHandle, LeaseNews, Proofs};
 use crate::lock::{LockEvent, LockRecord};
@@ -14,9 +15,7 @@ use recoverd::model::{Event, EventOutcome, KernelState, PublicAddress, Session};
 use recoverd::view::{LeaseReport, LeaseView};
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher};
-use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// See the module.
@@ -264,7 +263,7 @@ impl Passage {
         }
         if let (Some((life, held)), Event::TakeIp { addr, .. } | Event::UpdateIp { addr, .. }) =
             (&self.held, event)
-            && !held.clone().change(*life, *addr, true).await
+            && !held.change(*life, *addr, true).await
         {
             return Some(RunResult::Done(EventOutcome::Failed {
                 script: "gate".to_owned(),
@@ -285,95 +284,6 @@ impl Passage {
         ) = (result, event)
         {
             self.keeper.keep(*addr);
-        }
-    }
-}
-
-/// The set `held` of the gate, as tasks change it. A take that was begun before everything was dropped must not come after it
-/// (leases.md D10), so each bears the life of the set in which it was wanted.
-#[derive(Clone)]
-struct Held {
-    gate: Arc<Gate>,
-    /// Opens the gate again after it was made anew.
-    handle: LeaseHandle,
-    /// What the gate shall guard; only the newest counts.
-    wanted: Arc<Mutex<Option<GateConfig>>>,
-    life: Arc<AtomicU64>,
-    /// One change at a time, for as long as the kernel takes: not for the driver's own task.
-    turn: Arc<Mutex<()>>,
-}
-
-impl Held {
-    fn new(gate: Arc<Gate>, handle: LeaseHandle) -> Self {
-        Self { gate, handle, wanted: Arc::default(), life: Arc::default(), turn: Arc::default() }
-    }
-
-    fn turn(&self) -> MutexGuard<'_, ()> {
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The present life of the set.
-    fn life(&self) -> u64 {
-        self.life.load(Ordering::SeqCst)
-    }
-
-    /// Lets an address pass, or not any more. Waits for the kernel; what it refuses is logged, and the address stays silent. False if
-    /// the gate does not know the address: it would not hold it back.
-    async fn change(self, life: u64, addr: IpAddr, on: bool) -> bool {
-        let done = tokio::task::spawn_blocking(move || {
-            let _turn = self.turn();
-            if self.life() != life {
-                return Ok(());
-            }
-            // What the gate does not guard yet would not be held back by it.
-            self.guard_wanted()?;
-            let (add, remove): (&[IpAddr], &[IpAddr]) = if on { (&[addr], &[]) } else { (&[], &[addr]) };
-            self.gate.hold(add, remove)
-        });
-        match done.await {
-            Ok(Err(e)) => {
-                tracing::error!("gate: {addr}: {e}");
-                false
-            }
-            Ok(Ok(())) | Err(_) => true,
-        }
-    }
-
-    /// Makes the gate guard this. Returns at once; what the kernel refuses is logged, and all is as before.
-    fn reconfigure(self, wanted: GateConfig) {
-        *self.wanted.lock().unwrap_or_else(PoisonError::into_inner) = Some(wanted);
-        tokio::task::spawn_blocking(move || {
-            let _turn = self.turn();
-            if let Err(e) = self.guard_wanted() {
-                tracing::error!("gate: {e}");
-            }
-        });
-    }
-
-    /// Makes the gate guard what it shall, unless it does already. What the kernel refuses is tried again with the next change. In turn.
-    fn guard_wanted(&self) -> Result<(), GateError> {
-        let wanted = || self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(config) = wanted().take() else { return Ok(()) };
-        match self.gate.reconfigure(&config) {
-            Ok(()) => {
-                // It may be shut now.
-                self.handle.wake();
-                Ok(())
-            }
-            Err(e) => {
-                wanted().get_or_insert(config);
-                Err(e)
-            }
-        }
-    }
-
-    /// Empties the set and ends its life: nothing wanted before passes any more. Blocks.
-    fn clear(&self) {
-        let _turn = self.turn();
-        self.life.fetch_add(1, Ordering::SeqCst);
-        let held: Vec<IpAddr> = self.gate.held().into_iter().collect();
-        if let Err(e) = self.gate.hold(&[], &held) {
-            tracing::error!("gate: {e}");
         }
     }
 }

@@ -6,6 +6,7 @@
 mod answers;
 mod connections;
 mod events;
+mod held;
 mod lease;
 mod perform;
 mod reload;
@@ -44,6 +45,8 @@ const PROVE: Duration = Duration::from_secs(1);
 /// What arrives from outside.
 struct Inboxes {
     inputs: mpsc::UnboundedReceiver<Input>,
+    /// Changes of links and addresses, and until when each tells.
+    kernel: mpsc::Receiver<(Mono, Input)>,
     links: mpsc::Receiver<LinkEvent>,
     lock: mpsc::Receiver<LockEvent>,
     lease: mpsc::UnboundedReceiver<LeaseNews>,
@@ -108,6 +111,8 @@ struct Driver {
     /// A dump of the kernel is under way; another is wanted after it.
     observing: bool,
     observe_again: bool,
+    /// When the last dump that was heard of was asked for.
+    dumped: Mono,
     exit: Option<(u8, String)>,
 }
 
@@ -120,6 +125,8 @@ impl Driver {
                 biased;
                 Some(event) = boxes.links.recv() => self.on_link(event),
                 Some(input) = boxes.inputs.recv() => self.on_input(input),
+                // News that waited until after a later dump would take the machine back to before it.
+                Some((as_of, change)) = boxes.kernel.recv() => if as_of >= self.dumped { self.on_input(change) },
                 Some(news) = boxes.lease.recv() => self.on_lease(news),
                 Some(event) = boxes.lock.recv() => self.on_lock(event),
                 Some(asked) = boxes.calls.recv() => self.on_call(asked),
@@ -184,7 +191,8 @@ impl Driver {
             self.lvs.kernel_seen(state);
             self.statistics.count(if asked_at.is_some() { Count::Dumps } else { Count::Notifications });
         }
-        if matches!(input, Input::Kernel { asked_at: Some(_), .. }) {
+        if let Input::Kernel { asked_at: Some(asked_at), .. } = input {
+            self.dumped = asked_at;
             self.observing = false;
             if std::mem::take(&mut self.observe_again) {
                 self.observe();

@@ -111,7 +111,8 @@ pub async fn run(config: Config, cli: Cli, log: LogHandle) -> Result<(u8, String
     let statistics = Arc::new(Statistics::new(clock::wall_us()));
 
     let Events { runner, notifier, cluster, public } = events::events(&config, &netif)?;
-    watch_kernel(kernel, netif.clone(), inputs.clone());
+    let (kernel_changes, kernel_rx) = mpsc::channel(1);
+    watch_kernel(kernel, netif.clone(), kernel_changes);
     let lock = match &config.conf.cluster_lock {
         None | Some(ClusterLock::Quorum) => None,
         Some(ClusterLock::File(path)) => Some(LockHandle::file(path.clone(), lock_events)),
@@ -153,6 +154,7 @@ pub async fn run(config: Config, cli: Cli, log: LogHandle) -> Result<(u8, String
     };
     let boxes = Inboxes {
         inputs: inputs_rx,
+        kernel: kernel_rx,
         links: links_rx,
         lock: lock_rx,
         lease: lease_rx,
@@ -196,6 +198,7 @@ pub async fn run(config: Config, cli: Cli, log: LogHandle) -> Result<(u8, String
         next_command: 1,
         observing: false,
         observe_again: false,
+        dumped: Mono(0),
         exit: None,
     };
     tracing::info!("ctdbd {} starts as node {} ({})", env!("CARGO_PKG_VERSION"), config.pnn, config.address);
@@ -336,14 +339,16 @@ fn program_of(port: u32) -> Option<String> {
     Some(name.map_or_else(|_| format!("process {port}"), |name| format!("{} (process {port})", name.trim())))
 }
 
-/// Tells the driver of every change of links and addresses. If the subscription ends it is opened again.
-fn watch_kernel(mut kernel: Watch, netif: Netif, inputs: mpsc::UnboundedSender<Input>) {
+/// Tells the driver of every change of links and addresses: while it has not taken in the last news, what comes is put together, since each
+/// costs it a look at all addresses. Each bears the time until which it tells. If the subscription ends it is opened again.
+fn watch_kernel(mut kernel: Watch, netif: Netif, changes: mpsc::Sender<(Mono, Input)>) {
     tokio::spawn(async move {
         loop {
             while let Some(update) = kernel.next().await {
+                let as_of = clock::mono();
                 let culprit = update.by.and_then(program_of);
                 let input = Input::Kernel { state: update.state, asked_at: None, culprit };
-                if inputs.send(input).is_err() {
+                if changes.send((as_of, input)).await.is_err() {
                     return;
                 }
             }

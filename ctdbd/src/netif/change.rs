@@ -40,8 +40,8 @@ impl fmt::Display for OnIface {
 /// A request and whose it is: its position in the caller's list.
 type Deletion = (usize, NetlinkMessage<RouteNetlinkMessage>);
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Verb {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verb {
     /// For that long; `None`: for ever.
     Add(Option<Duration>),
     /// Replaces the lifetime of an address that is there.
@@ -50,7 +50,7 @@ enum Verb {
 }
 
 impl Verb {
-    fn describe(self, what: &OnIface) -> String {
+    pub(super) fn describe(self, what: &OnIface) -> String {
         let verb = match self {
             Self::Add(_) => "add",
             Self::Refresh(_) => "refresh the lifetime of",
@@ -160,7 +160,7 @@ impl Netif {
         self.change(verb, &what).await.pop().unwrap_or(Ok(false))
     }
 
-    async fn change(&self, verb: Verb, what: &[OnIface]) -> Vec<Result<bool, NetifError>> {
+    pub(super) async fn change(&self, verb: Verb, what: &[OnIface]) -> Vec<Result<bool, NetifError>> {
         let mut indices: HashMap<&str, Result<u32, Errno>> = HashMap::new();
         let mut results: Vec<Result<bool, NetifError>> = Vec::with_capacity(what.len());
         let mut messages = Vec::with_capacity(what.len());

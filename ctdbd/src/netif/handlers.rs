@@ -1,5 +1,6 @@
 //! [`Netif`] in the shape in which the built-in event handlers ask for it.
 
+use super::change::Verb;
 use super::{Netif, NetifError, OnIface};
 use eventscripts::{BoxFuture, NetIf, NetIfError};
 use nix::errno::Errno;
@@ -18,16 +19,8 @@ impl NetIf for Netif {
         prefix: u8,
     ) -> BoxFuture<'a, Result<(), NetIfError>> {
         Box::pin(async move {
-            match self.lifetime.get() {
-                None => drop(Self::add_address(self, iface, addr, prefix).await?),
-                Some(lifetime) => {
-                    let what = [OnIface { iface: iface.to_owned(), addr, prefix }];
-                    self.add_addresses_for(&what, lifetime)
-                        .await
-                        .into_iter()
-                        .collect::<Result<Vec<_>, _>>()?;
-                }
-            }
+            let what = OnIface { iface: iface.to_owned(), addr, prefix };
+            self.change_together(Verb::Add(self.lifetime.get()), what).await?;
             Ok(())
         })
     }
@@ -38,7 +31,10 @@ impl NetIf for Netif {
         addr: IpAddr,
         prefix: u8,
     ) -> BoxFuture<'a, Result<bool, NetIfError>> {
-        Box::pin(async move { Ok(Self::del_address(self, iface, addr, prefix).await?) })
+        Box::pin(async move {
+            let what = OnIface { iface: iface.to_owned(), addr, prefix };
+            Ok(self.change_together(Verb::Del, what).await?)
+        })
     }
 
     fn promote_secondaries<'a>(&'a self, iface: &'a str) -> BoxFuture<'a, Result<(), NetIfError>> {

@@ -14,6 +14,7 @@ mod mirror;
 mod neighbours;
 mod query;
 mod routing;
+mod together;
 mod watch;
 
 #[cfg(test)]
@@ -50,6 +51,8 @@ pub struct Netif {
     dumping: Arc<Mutex<()>>,
     /// With what lifetime event handlers add addresses.
     lifetime: keeper::Lifetime,
+    /// What event handlers ask for at the same time.
+    together: together::Together,
 }
 
 impl Netif {
@@ -83,7 +86,7 @@ impl Netif {
         connection.set_forward_ack(true);
         enlarge_receive_buffer(connection.socket_mut().socket_mut()).map_err(NetifError::Open)?;
         tokio::spawn(connection);
-        Ok(Self { handle, dumping: Arc::default(), lifetime: keeper::Lifetime::default() })
+        Ok(Self { handle, dumping: Arc::default(), lifetime: Default::default(), together: Default::default() })
     }
 }
 

@@ -2,15 +2,17 @@
 //!
 //! CTDB sends three gratuitous ARPs, 1.1 s apart, after takeip, and nothing when it finds the address already in the kernel, which
 //! black-holes clients (DESIGN §10). Whether and how often to announce is the caller's decision; here frames are built
-//! ([`frames`]), sent through one socket ([`Announcer`]) and repeated until the address is released ([`Announcements`]).
+//! ([`frames`]), sent through one socket ([`Announcer`]) and repeated until the address is released ([`Announcements`]): the first of each
+//! address at once, repetitions at a limited rate ([`pace`]).
 //! Frames leave complete, through a packet socket: the source of an advertisement may then be an address that the gate still holds.
 
 mod announcer;
 mod frames;
+mod pace;
 mod repeat;
 
 #[cfg(test)]
 mod tests;
 
 pub use announcer::{Announcer, PacketError};
-pub use repeat::Announcements;
+pub use repeat::{Announcements, Series};

@@ -1,19 +1,31 @@
 //! Announcing an address several times, until it is released.
 
 use super::Announcer;
+use super::pace::Pace;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::task::{AbortHandle, JoinHandle};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+
+/// How an address is announced: the tunables `GratuitousArpCount`, `GratuitousArpIntervalMs` (CTDB: 3 and 1.1 s, hard-coded) and
+/// `GratuitousArpRate`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Series {
+    /// How often in all.
+    pub count: u32,
+    /// The pause between two announcements, at least.
+    pub every: Duration,
+    /// So many announcements a second, those of all addresses together, after the first of each; 0: any number.
+    pub rate: u32,
+}
 
 /// The announcements under way: at most one series for each address. Dropping it ends them all.
-///
-/// Count and interval are the tunables `GratuitousArpCount` and `GratuitousArpIntervalMs` (CTDB: 3 and 1.1 s, hard-coded).
 #[derive(Debug)]
 pub struct Announcements {
     announcer: Arc<Announcer>,
+    pace: Arc<Pace>,
     running: Mutex<HashMap<IpAddr, AbortHandle>>,
 }
 
@@ -21,27 +33,24 @@ impl Announcements {
     /// Nothing is announced yet.
     #[must_use]
     pub fn new(announcer: Arc<Announcer>) -> Self {
-        Self { announcer, running: Mutex::default() }
+        Self { announcer, pace: Arc::default(), running: Mutex::default() }
     }
 
-    /// Announces `addr` on `iface` now and again after each `every`, `count` times in all, and calls `then` after each time; replaces
-    /// a series under way. A failure is logged and does not end the series. Must be called inside a tokio runtime.
-    pub fn start(
-        &self,
-        iface: &str,
-        addr: IpAddr,
-        count: u32,
-        every: Duration,
-        then: impl Fn() + Send + 'static,
-    ) {
-        let announcer = Arc::clone(&self.announcer);
+    /// Announces `addr` on `iface` now and again as `how` says, and calls `then` after each time; replaces a series under way. A failure
+    /// is logged and does not end the series. Must be called inside a tokio runtime.
+    pub fn start(&self, iface: &str, addr: IpAddr, how: Series, then: impl Fn() + Send + 'static) {
+        let (announcer, pace) = (Arc::clone(&self.announcer), Arc::clone(&self.pace));
+        let Series { count, every, rate } = how;
         let iface = iface.to_owned();
         let series: JoinHandle<()> = tokio::spawn(async move {
             // An interval of zero is not a period: send back to back, a millisecond apart.
             let mut ticks = interval(every.max(Duration::from_millis(1)));
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            for _ in 0..count {
+            for nth in 0..count {
                 ticks.tick().await;
+                if nth > 0 {
+                    sleep_until(pace.slot(rate, Instant::now())).await;
+                }
                 if let Err(e) = announcer.announce(&iface, addr).await {
                     tracing::warn!("{e}");
                 }

@@ -1,7 +1,7 @@
 //! Frames byte by byte, and on a real wire: a veth pair in a namespace of its own.
 
 use super::frames::announcement;
-use super::{Announcements, Announcer};
+use super::{Announcements, Announcer, Series};
 use crate::netif::Netif;
 use crate::testns::{in_own_network, set_link, veth};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -112,9 +112,10 @@ fn a_series_is_sent_in_full_and_ends_when_stopped() {
         let request = |addr: &str| announcement(mac, ip(addr))[0].bytes.clone();
         let (short, long, last) = (request("10.0.0.1"), request("10.0.0.2"), request("10.0.0.3"));
         let every = Duration::from_millis(30);
+        let times = |count: u32| Series { count, every, rate: 0 };
         let start = Instant::now();
-        series.start("pub", ip("10.0.0.1"), 3, every, || ());
-        series.start("pub", ip("10.0.0.2"), 1000, every, || ());
+        series.start("pub", ip("10.0.0.1"), times(3), || ());
+        series.start("pub", ip("10.0.0.2"), times(1000), || ());
         for _ in 0..3 {
             next_of(&mut tap, std::slice::from_ref(&short));
         }
@@ -122,9 +123,9 @@ fn a_series_is_sent_in_full_and_ends_when_stopped() {
         series.stop(ip("10.0.0.2"));
         tokio::time::sleep(every).await;
         // Behind a mark, nothing of either series follows while three more would have been due.
-        series.start("pub", ip("10.0.0.3"), 1, every, || ());
+        series.start("pub", ip("10.0.0.3"), times(1), || ());
         while next_of(&mut tap, &[short.clone(), long.clone(), last.clone()]) != 2 {}
-        series.start("pub", ip("10.0.0.3"), 4, every, || ());
+        series.start("pub", ip("10.0.0.3"), times(4), || ());
         for _ in 0..4 {
             assert_eq!(next_of(&mut tap, &[short.clone(), long.clone(), last.clone()]), 2);
         }
