@@ -113,6 +113,14 @@ fn kept_out_and_not_sure() {
     says(&judged(&iptables(&owner)), Verdict::NotLookedAt, &["-A web -m owner"]);
     // What is not understood drops nothing for certain.
     says(&judged(&nft_chain("accept", "input", &[LIMITED])), Verdict::Ok, &[]);
+    // A jump comes back, a goto does not.
+    let to_web = |how: &str| {
+        iptables(&format!(
+            "*filter\n:INPUT ACCEPT [0:0]\n:web - [0:0]\n-A INPUT -p tcp {how} web\n-A INPUT -p tcp -j DROP\nCOMMIT\n"
+        ))
+    };
+    says(&judged(&to_web("-j")), Verdict::Failure, &["kept out"]);
+    says(&judged(&to_web("-g")), Verdict::Ok, &[]);
     // Another hook, our own gate, no rules at all.
     says(&judged(&nft_chain("drop", "forward", &[])), Verdict::Ok, &[]);
     says(&judged(&nft_chain("accept", "input", &[])), Verdict::Ok, &[]);
