@@ -80,22 +80,27 @@ impl AdminFile {
     /// # Errors
     /// A step failed; the former state is still there.
     pub fn save(&self, state: &AdminState) -> Result<(), AdminStateError> {
-        let temporary = self.path.with_extension("json.tmp");
         let mut text = serde_json::to_vec(state).map_err(|e| self.error("encode it", e.into()))?;
         text.push(b'\n');
-        let mut open = OpenOptions::new();
-        open.write(true).create(true).truncate(true).mode(0o600);
-        let mut file = open.open(&temporary).map_err(|e| self.error("create its successor", e))?;
-        file.write_all(&text).map_err(|e| self.error("write its successor", e))?;
-        file.sync_all().map_err(|e| self.error("sync its successor", e))?;
-        fs::rename(&temporary, &self.path).map_err(|e| self.error("replace it", e))?;
-        let dir = self.path.parent().unwrap_or(Path::new("/"));
-        File::open(dir).and_then(|d| d.sync_all()).map_err(|e| self.error("sync its directory", e))
+        replace(&self.path, &text).map_err(|e| self.error("replace it", e))
     }
 
     fn error(&self, what: &'static str, source: io::Error) -> AdminStateError {
         AdminStateError { path: self.path.clone(), what, source }
     }
+}
+
+/// Puts a file with this text in the place of another one, or of none; when this returns `Ok` it survives a power failure, and at no
+/// moment is there half a file.
+pub(crate) fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
+    let temporary = path.with_extension("json.tmp");
+    let mut open = OpenOptions::new();
+    open.write(true).create(true).truncate(true).mode(0o600);
+    let mut file = open.open(&temporary)?;
+    file.write_all(text)?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)?;
+    File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
 }
 
 /// Makes a directory that only its owner may enter, and its parents.

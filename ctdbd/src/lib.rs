@@ -19,6 +19,7 @@ pub mod lock;
 pub mod logging;
 pub mod lvs;
 pub mod netif;
+pub mod nodes_state;
 pub mod packet;
 pub mod peer;
 mod realtime;

@@ -7,11 +7,12 @@ use crate::guard::Guard;
 use crate::lease::{self, LeaseHandle, LeaseNews, Proofs};
 use crate::lock::{LockEvent, LockRecord};
 use crate::netif::{Keeper, LifetimePolicy, Netif};
+use crate::nodes_state::{NodesList, NodesState};
 use eventscripts::RunResult;
 use recoverd::action::LeaseWish;
 use recoverd::input::Input;
 use recoverd::lease::{LeaseInput, LockOrder};
-use recoverd::model::{Event, EventOutcome, KernelState, PublicAddress, Session};
+use recoverd::model::{Event, EventOutcome, KernelState, Pnn, PublicAddress, Session};
 use recoverd::view::{LeaseReport, LeaseView};
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher};
@@ -40,6 +41,7 @@ pub(super) struct LeaseLink {
     /// The lock is held for the present ticket, and what was found in it.
     acquired: Option<Option<recoverd::lease::LockRecord>>,
     session: Option<Session>,
+    nodes_state: NodesState,
 }
 
 impl LeaseLink {
@@ -49,6 +51,7 @@ impl LeaseLink {
         gate: Result<Arc<Gate>, String>,
         guarded: GateConfig,
         netif: &Netif,
+        nodes_state: NodesState,
     ) -> Self {
         let (gate, degraded) = match gate {
             Ok(gate) => (Some(gate), None),
@@ -72,6 +75,7 @@ impl LeaseLink {
             wish: 0,
             acquired: None,
             session: None,
+            nodes_state,
         }
     }
 
@@ -146,11 +150,21 @@ impl Driver {
                 self.feed(Input::Lease(view));
             }
             LeaseNews::Lock { order, wish } => self.lock_order(order, wish),
+            LeaseNews::ListInForce(hash) => self.list_in_force(hash),
             LeaseNews::Journal(text) => {
                 tracing::info!("lease: {text}");
                 self.journal.record("lease", text, serde_json::Value::Null);
             }
         }
+    }
+
+    /// The next life must know this nodes list, should the file be another one then.
+    fn list_in_force(&self, hash: u64) {
+        let id = &self.reload.id;
+        let Some(lease) = self.lease.as_ref().filter(|_| id.nodes_hash() == hash) else { return };
+        let nodes = (0u32..).map(Pnn).zip(id.nodes()).filter_map(|(pnn, addr)| addr.map(|_| pnn)).collect();
+        let (state, list) = (lease.nodes_state.clone(), NodesList { hash, nodes });
+        tokio::task::spawn_blocking(move || state.save(&list));
     }
 
     fn lock_order(&mut self, order: LockOrder, wish: u64) {

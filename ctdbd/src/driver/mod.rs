@@ -147,7 +147,10 @@ impl Driver {
 
     fn deadline(&self) -> Option<Mono> {
         let prove = self.lock.as_ref().filter(|l| l.held).map(|l| l.prove_at);
-        [self.node.next_deadline(), prove, self.clients_deadline(), Some(self.interval_ends)].into_iter().flatten().min()
+        [self.node.next_deadline(), prove, self.clients_deadline(), Some(self.interval_ends)]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn on_time(&mut self) {

@@ -21,6 +21,7 @@ use crate::lock::LockHandle;
 use crate::logging::LogHandle;
 use crate::lvs::Lvs;
 use crate::netif::{Netif, NetifError, Watch};
+use crate::nodes_state::NodesState;
 use crate::packet::{Announcements, Announcer};
 use crate::peer::{self, Dialer, Identity, LinkTable, NodeService};
 use crate::statistics::Statistics;
@@ -307,6 +308,13 @@ fn lease(
         guard.gate(gate.mark_base());
     }
     let list = id.nodes_hash();
+    let (nodes_state, saved) = NodesState::open(&config.paths.vardir);
+    let before = saved.filter(|l| l.hash != list);
+    if before.is_some() {
+        tracing::warn!(
+            "the nodes file is not the one of this daemon's last life: both count until all nodes of both have joined or are known to hold nothing"
+        );
+    }
     let setup = LeaseSetup {
         config: LeaseConfig {
             me: config.pnn,
@@ -317,6 +325,7 @@ fn lease(
             lock,
         },
         stored,
+        before,
         addr: config.address,
         nodes: id.nodes(),
         port: config.port,
@@ -325,7 +334,7 @@ fn lease(
     };
     let handle =
         waiting.start(setup).map_err(system("start the lease thread (UDP, the node service's port)"))?;
-    Ok(Some(LeaseLink::new(handle, gate, guarded, netif)))
+    Ok(Some(LeaseLink::new(handle, gate, guarded, netif, nodes_state)))
 }
 
 /// Who changed an address, by the port of its netlink socket: the first socket of a process has the process's number. Nothing for

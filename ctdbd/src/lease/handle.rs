@@ -5,6 +5,7 @@ use super::mailbox::Mailbox;
 use super::thread::{Outbox, Thread};
 use super::{LeaseNews, clocks};
 use crate::gate::Gate;
+use crate::nodes_state::NodesList;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use recoverd::lease::{Lease, LeaseConfig, LeaseInput};
 use recoverd::model::{Epoch, Pnn};
@@ -23,6 +24,8 @@ pub struct LeaseSetup {
     pub config: LeaseConfig,
     /// Highest epoch that the state file remembers.
     pub stored: Epoch,
+    /// The nodes list of the daemon's last life, if it was another one than now.
+    pub before: Option<NodesList>,
     /// Our private address.
     pub addr: IpAddr,
     /// Private addresses by node number; `None` for deleted ones.
@@ -170,10 +173,26 @@ impl Waiting {
             lapses: 0,
             lock_wish: 0,
             told: None,
+            list: None,
         };
-        let stored = setup.stored;
-        std::thread::Builder::new().name("lease".into()).spawn(move || thread.run(&inputs, &wake, stored))?;
+        let before = setup.before.map(|l| (l.hash, l.nodes));
+        let start = LeaseInput::Start { stored: setup.stored, before };
+        std::thread::Builder::new().name("lease".into()).spawn(move || {
+            let _ended = EndsTheDaemon;
+            thread.run(&inputs, &wake, start);
+        })?;
         Ok(self.handle)
+    }
+}
+
+/// A daemon without its lease thread would go on as if nothing had happened, serving nothing: it ends, and its guard cleans up.
+struct EndsTheDaemon;
+
+impl Drop for EndsTheDaemon {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::abort();
+        }
     }
 }
 

@@ -33,6 +33,8 @@ pub enum LeaseNews {
         /// The wish that it belongs to; news of the lock name it.
         wish: u64,
     },
+    /// This nodes list (its hash) is in force, and no older one counts beside it.
+    ListInForce(u64),
     /// For the journal.
     Journal(String),
 }

@@ -10,7 +10,7 @@ use crate::realtime::{self, NotRealTime, Urgency};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::EventFd;
 use recoverd::lease::{Clocks, HoldRule, Lease, LeaseAction, LeaseInput, LockOrder};
-use recoverd::model::{Epoch, Mono, Pnn, Session};
+use recoverd::model::{Mono, Pnn, Session};
 use recoverd::view::LeaseView;
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -63,12 +63,15 @@ pub(super) struct Thread {
     /// Counts wishes for the cluster lock, and their ends.
     pub(super) lock_wish: u64,
     pub(super) told: Option<LeaseView>,
+    /// The nodes list that was in force alone when that was last told.
+    pub(super) list: Option<u64>,
 }
 
 impl Thread {
-    pub(super) fn run(mut self, inputs: &Mailbox<Fed>, wake: &EventFd, stored: Epoch) {
+    /// `start` is the machine's first input.
+    pub(super) fn run(mut self, inputs: &Mailbox<Fed>, wake: &EventFd, start: LeaseInput) {
         self.become_real_time();
-        self.feed(LeaseInput::Start { stored, before: None });
+        self.feed(start);
         let mut buffer = vec![0; LARGEST];
         loop {
             self.wait(wake);
@@ -170,6 +173,11 @@ impl Thread {
         if self.told.as_ref() != Some(&view) {
             self.told = Some(view.clone());
             self.tell(LeaseNews::View(view));
+        }
+        let list = self.lease.list_in_force();
+        if let Some(hash) = list.filter(|_| list != self.list) {
+            self.list = list;
+            self.tell(LeaseNews::ListInForce(hash));
         }
     }
 
