@@ -1,8 +1,7 @@
 //! The director's kernel side on a real kernel with IPVS. Build machines have none, so `on_a_real_kernel` boots one: it runs this very
 //! binary in a throw-away virtual machine (`tests/vm/vm-lab`), once, with every test that is marked `needs IPVS`.
 //!
-//! On a host that has IPVS and lets root use it: `cargo test -p lvs --test kernel -- --ignored --test-threads=1`. Every test works in
-//! network namespaces of its own.
+//! Every test works in network namespaces of its own, but one unloads the module `ip_vs`: outside the machine they are not for use.
 
 mod control;
 mod keepalived;

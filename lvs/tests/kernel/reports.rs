@@ -248,6 +248,7 @@ fn r3_4_no_right_is_named() {
 /// Prints the error of a reading; for the test above, which starts it without rights.
 #[test]
 #[ignore = "needs IPVS: run in vm-lab"]
+#[expect(clippy::print_stdout, reason = "its parent reads it")]
 fn the_child_of_r3_4() {
     match Kernel::open().and_then(|mut kernel| kernel.read()) {
         Ok(_) => println!("could read"),

@@ -24,9 +24,10 @@ pub(crate) fn dest(text: &str, forward: Forward, weight: u32) -> (DestId, DestSe
     (text.parse().expect(text), DestSettings { weight, forward, ..DestSettings::default() })
 }
 
-pub(crate) fn table<const N: usize>(
-    services: [(ServiceId, ServiceSettings, Vec<(DestId, DestSettings)>); N],
-) -> Table {
+/// A service with its destinations.
+type Wanted = (ServiceId, ServiceSettings, Vec<(DestId, DestSettings)>);
+
+pub(crate) fn table<const N: usize>(services: [Wanted; N]) -> Table {
     let services = services
         .into_iter()
         .map(|(id, settings, dests)| (id, Service { settings, dests: dests.into_iter().collect() }));
