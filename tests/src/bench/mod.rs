@@ -7,6 +7,7 @@
 
 mod bed;
 mod ctdb;
+mod decide;
 mod idle;
 mod keepalived;
 mod many_nodes;
@@ -19,6 +20,7 @@ mod scenario;
 mod stats;
 mod table;
 
+pub use decide::{Cluster, decide};
 pub use idle::idle;
 pub use many_nodes::many_nodes;
 pub use plot::plot;

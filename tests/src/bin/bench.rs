@@ -6,7 +6,9 @@ use anyhow::{Context, anyhow};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::time::Duration;
-use tests::bench::{ALL, Machine, Peer, Plan, Scenario, idle, many_nodes, markdown, play, plot, scale};
+use tests::bench::{
+    ALL, Cluster, Machine, Peer, Plan, Scenario, decide, idle, many_nodes, markdown, play, plot, scale,
+};
 
 /// Measures fail-over in the lab. Best on a machine that does nothing else, as root, from a release build:
 /// `cargo run --release -p tests --bin bench -- scenarios --peer ctdb --peer keepalived`.
@@ -74,6 +76,21 @@ enum What {
         /// Public addresses.
         #[arg(long, default_value_t = 1000)]
         addresses: usize,
+    },
+    /// One run's decision in the pure machine: time and number of messages, without daemons.
+    Decide {
+        /// Nodes.
+        #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(2..))]
+        nodes: u32,
+        /// Public addresses.
+        #[arg(long, default_value_t = 20_000)]
+        addresses: u32,
+        /// How many nodes know each address (all take gigabytes at the default size).
+        #[arg(long, default_value_t = 32)]
+        hosts: u32,
+        /// IPAllocAlgorithm (may be repeated).
+        #[arg(long, default_values_t = [2, 3])]
+        algorithm: Vec<u32>,
     },
     /// Memory, processor and wake-ups at rest.
     Idle {
@@ -156,6 +173,19 @@ fn main() -> anyhow::Result<()> {
             for count in nodes {
                 let crowd = many_nodes(count, addresses, |line| println!("{line}"))?;
                 println!("{}", serde_json::to_string_pretty(&crowd)?);
+            }
+        }
+        What::Decide { nodes, addresses, hosts, algorithm } => {
+            for algorithm in algorithm {
+                let mut problem = None;
+                decide(
+                    Cluster { nodes, addresses, hosts, algorithm },
+                    |decided| match serde_json::to_string(decided) {
+                        Ok(line) => println!("{line}"),
+                        Err(e) => problem = Some(e),
+                    },
+                );
+                problem.map_or(Ok(()), Err)?;
             }
         }
         What::Idle { peer, seconds } => {
