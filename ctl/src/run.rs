@@ -139,8 +139,7 @@ fn refuses_node(command: &Cmd) -> Option<String> {
         Cmd::Natgw { .. } | Cmd::Natgwlist => ("Node cannot be specified for command", "natgw"),
         // The director is one of each node.
         Cmd::Lvs {
-            what:
-                Some(LvsCmd::Services | LvsCmd::Reload | LvsCmd::Drain { .. } | LvsCmd::Undrain { .. }),
+            what: Some(LvsCmd::Services | LvsCmd::Reload | LvsCmd::Drain { .. } | LvsCmd::Undrain { .. }),
         } => return None,
         Cmd::Lvs { .. } | Cmd::Lvsmaster => ("Node cannot be specified for command", "lvs"),
         _ => return None,

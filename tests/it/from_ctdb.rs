@@ -109,7 +109,7 @@ fn named(cell: &str, crates: &BTreeSet<String>) -> Vec<(Option<String>, String)>
     for (i, part) in cell.split('`').enumerate() {
         if i % 2 == 0 {
             let words = part.split(|c: char| !c.is_alphanumeric());
-            of = words.filter(|w| crates.contains(*w)).last().map(str::to_owned).or(of);
+            of = words.rev().find(|w| crates.contains(*w)).map(str::to_owned).or(of);
         } else if let Some(name) = part.strip_prefix("cargo test -p ") {
             of = Some(name.to_owned());
             found.push((of.clone(), name.to_owned()));

@@ -142,7 +142,7 @@ fn r2_1_and_r2_6_the_doctor_names_the_rule() {
     )
     .unwrap();
     let rules = lab.dir().join("rules.nft");
-    let mut doctor = |text: &str| {
+    let doctor = |text: &str| {
         fs::write(&rules, format!("flush ruleset\n{text}")).unwrap();
         let (code, out, err) = on(&lab, 1, "nft", &["-f", &rules.display().to_string()]);
         assert_eq!(code, 0, "{out}{err}");

@@ -86,7 +86,12 @@ impl Netif {
         connection.set_forward_ack(true);
         enlarge_receive_buffer(connection.socket_mut().socket_mut()).map_err(NetifError::Open)?;
         tokio::spawn(connection);
-        Ok(Self { handle, dumping: Arc::default(), lifetime: Default::default(), together: Default::default() })
+        Ok(Self {
+            handle,
+            dumping: Arc::default(),
+            lifetime: Default::default(),
+            together: Default::default(),
+        })
     }
 }
 

@@ -17,11 +17,11 @@
 
 mod config;
 
+use self::config::{Config, Line};
 use crate::handler::{BoxFuture, Handled, Handler};
 use crate::netif::NetIf;
 use crate::options::Options;
 use crate::routing::{Route, Routing, Rule};
-use self::config::{Config, Line};
 use recoverd::model::{Event, PublicAddress};
 use std::collections::BTreeMap;
 use std::net::IpAddr;

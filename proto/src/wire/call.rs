@@ -120,11 +120,9 @@ impl From<&DaemonCommand> for Field {
                 real: real.clone(),
                 deadline_s: *deadline_s,
             }),
-            DaemonCommand::LvsUndrain { service, real } => Self::LvsUndrain(v1::LvsDrain {
-                service: service.clone(),
-                real: real.clone(),
-                deadline_s: 0,
-            }),
+            DaemonCommand::LvsUndrain { service, real } => {
+                Self::LvsUndrain(v1::LvsDrain { service: service.clone(), real: real.clone(), deadline_s: 0 })
+            }
         }
     }
 }

@@ -139,8 +139,9 @@ fn node_state() -> impl Strategy<Value = NodeState> {
 }
 
 pub(super) fn peer_msg() -> impl Strategy<Value = PeerMsg> {
-    let request = (text(), vec(pnn(), 0..3), vec((addr(), pnn()), 0..3), option::of(node_state()))
-        .prop_map(|(cause, force_rebalance, moves, state)| RunRequest { cause, force_rebalance, moves, state });
+    let request = (text(), vec(pnn(), 0..3), vec((addr(), pnn()), 0..3), option::of(node_state())).prop_map(
+        |(cause, force_rebalance, moves, state)| RunRequest { cause, force_rebalance, moves, state },
+    );
     let done = prop_oneof![Just(Ok(())), text().prop_map(Err)];
     let ran = prop_oneof![run_id().prop_map(Ok), text().prop_map(Err)];
     prop_oneof![

@@ -32,9 +32,8 @@ pub(super) fn connection() -> impl Strategy<Value = Connection> {
 }
 
 pub(super) fn connection_update() -> impl Strategy<Value = ConnectionUpdate> {
-    (addr(), pnn(), any::<bool>(), vec(connection(), 0..3), vec(connection(), 0..3)).prop_map(
-        |(addr, server, reset, add, remove)| ConnectionUpdate { addr, server, reset, add, remove },
-    )
+    (addr(), pnn(), any::<bool>(), vec(connection(), 0..3), vec(connection(), 0..3))
+        .prop_map(|(addr, server, reset, add, remove)| ConnectionUpdate { addr, server, reset, add, remove })
 }
 
 pub(super) fn statistics() -> impl Strategy<Value = StatisticsView> {
