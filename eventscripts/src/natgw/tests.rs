@@ -211,7 +211,8 @@ async fn a_configuration_that_cannot_be_right_is_refused_with_its_place() {
     let n = node(0, OPTIONS, "192.168.20.41\nnode2\n");
     let file = n.dir.path().join("natgw_nodes").display().to_string();
     let done = n.handler.handle(&Event::Setup).await;
-    assert!(done.output.contains(&format!("{file}:2: node2 is no address")), "{done:?}");
+    let wrong = format!("{file}:2: \"node2\" is not a node's private IP address");
+    assert!(done.output.contains(&wrong), "{done:?}");
     let n = node(0, OPTIONS, "192.168.20.41 leader-only\n");
     assert!(n.handler.handle(&Event::Setup).await.failed);
 }
