@@ -146,7 +146,7 @@ fn scripts_are_listed_switched_and_run_by_hand() {
     let _ = c.ctdb(1, &run);
     assert_eq!(count(&c, 1, "ipreallocated"), before + 1);
     let (code, _, err) = c.try_ctdb(1, &["event", "script", "enable", "legacy", "99.none"]);
-    assert!(code == 1 && err.contains("Script 99.none does not exist in legacy"), "{code} {err}");
+    assert!(code == 2 && err.contains("Script 99.none does not exist in legacy"), "{code} {err}");
     let (code, _, err) = c.try_ctdb(1, &["event", "run", "10", "legacy", "nonsense"]);
     assert!(code != 0 && err.contains("nonsense"), "{code} {err}");
 }
