@@ -2,8 +2,8 @@
 
 use super::{BOUND, STAMPS, assert_undisturbed, measure};
 use std::net::IpAddr;
-use tests::cluster::{Cluster, ClusterConfig};
-use tests::lab::{Lab, LabConfig};
+use tests::cluster::{Cluster, ClusterConfig, SOON};
+use tests::lab::{Lab, LabConfig, wait_for};
 
 const SILENT: (i32, String, String) = (0, String::new(), String::new());
 
@@ -154,4 +154,47 @@ fn reloadnodes_adds_a_node_and_deletes_a_dead_one() {
     c.wait("no address on the disabled node", |h| h.values().all(|on| on.len() == 1 && on[0] != left[0]));
     assert_undisturbed(&probe, &mark, c.addresses.iter().copied().filter(|a| !moved.contains(a)));
     assert_eq!(c.overlaps(0, STAMPS), [] as [String; 0]);
+}
+
+#[test]
+fn a_nodes_file_changed_while_all_are_down_works_on_the_lock_file_of_before() {
+    let test = "a_nodes_file_changed_while_all_are_down";
+    let config = ClusterConfig { nodes: 4, ..ClusterConfig::default() };
+    let lab = LabConfig { nodes: 4, public_ifaces: config.ifaces.clone() };
+    let Some(lab) = Lab::for_test(test, &lab) else { return };
+    let mut c = Cluster::prepare(lab, &config).unwrap();
+    let file = |c: &Cluster, node: usize| c.lab.paths(node).base.join("nodes");
+    let four = std::fs::read_to_string(file(&c, 0)).unwrap();
+    let three: String = four.lines().take(3).map(|l| format!("{l}\n")).collect();
+    (0..3).for_each(|n| std::fs::write(file(&c, n), &three).unwrap());
+    (0..3).for_each(|n| c.start(n).unwrap());
+    c.wait_balanced(&[0, 1, 2]);
+    let known = |c: &Cluster, node: usize| {
+        std::fs::read_to_string(c.lab.paths(node).var.join("nodes.json")).unwrap_or_default()
+    };
+    wait_for("the nodes list of all", BOUND, || {
+        let all: Vec<String> = (0..3).map(|n| known(&c, n)).collect();
+        if all.iter().all(|t| t.contains("[0,1,2]")) { Ok(()) } else { Err(format!("{all:?}")) }
+    })
+    .unwrap();
+    (0..3).for_each(|n| c.daemon(n).terminate().unwrap());
+    // One that finds nobody to take its addresses over waits for the shutdown failover timeout, 10 s.
+    (0..3).for_each(|n| drop(c.daemon(n).wait_exit(SOON).unwrap()));
+    // A node more, and one less that never comes back.
+    let changed: String = four
+        .lines()
+        .enumerate()
+        .map(|(n, l)| if n == 1 { format!("#{l}\n") } else { format!("{l}\n") })
+        .collect();
+    (0..4).for_each(|n| std::fs::write(file(&c, n), &changed).unwrap());
+    for node in [0, 2, 3] {
+        c.start(node).unwrap();
+    }
+    c.wait_balanced(&[0, 2, 3]);
+    assert!(c.log(0).contains("the nodes file is not the one of this daemon's last life"), "{}", c.log(0));
+    wait_for("the new list of all", BOUND, || {
+        let all: Vec<String> = [0, 2, 3].iter().map(|n| known(&c, *n)).collect();
+        if all.iter().all(|t| t.contains("[0,2,3]")) { Ok(()) } else { Err(format!("{all:?}")) }
+    })
+    .unwrap();
 }
