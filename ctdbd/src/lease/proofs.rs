@@ -41,15 +41,15 @@ impl Proofs {
         self.asked.clear();
     }
 
-    /// A proof with this number came back: the epoch that is recorded by now, and which of the lease layer's wishes it fulfils. A proof
-    /// asked for while another waited to begin has replaced that one.
+    /// A proof with this number came back: the epoch that is recorded by now, and the youngest of the lease layer's wishes that it
+    /// fulfils. It fulfils all that are not younger: a proof asked for while another waited to begin has replaced that one, which will
+    /// never come back, also where the younger one was asked for to confirm a record. (A wish forgotten then was waited for without end: the
+    /// recmaster of the new epoch proved nothing more, led nobody, and all leases lapsed.)
     pub fn proved(&mut self, number: Mono) -> (Option<Epoch>, Option<Clocks>) {
         let epoch = self.recording.take_if(|(at, _)| number >= *at).map(|(_, epoch)| epoch);
-        let asked = self.asked.remove(&number);
-        if asked.is_some() {
-            self.asked.retain(|at, _| *at > number);
-        }
-        (epoch, asked)
+        let younger = self.asked.split_off(&Mono(number.0.saturating_add(1)));
+        let fulfilled = std::mem::replace(&mut self.asked, younger);
+        (epoch, fulfilled.into_values().next_back())
     }
 }
 
@@ -81,6 +81,16 @@ mod tests {
         proofs.record(at(40), epoch(8));
         let younger = proofs.prove(at(50));
         assert_eq!(proofs.proved(younger), (Some(epoch(8)), Some(at(50))));
+    }
+
+    #[test]
+    fn a_wish_whose_proof_was_replaced_by_that_of_a_record_is_fulfilled_by_it() {
+        let mut proofs = Proofs::default();
+        proofs.prove(at(10));
+        let with = proofs.record(at(20), epoch(7));
+        let later = proofs.prove(at(30));
+        assert_eq!(proofs.proved(with), (Some(epoch(7)), Some(at(10))));
+        assert_eq!(proofs.proved(later), (None, Some(at(30))));
     }
 
     #[test]
