@@ -7,8 +7,9 @@ use std::time::Duration;
 use tests::cluster::{Cluster, ClusterConfig, SOON};
 use tests::lab::wait_for;
 
-/// One process, no change of user: it must also run where the lab is an ordinary user's.
+/// One process, no change of user: it must also run where the lab is an ordinary user's, who is root there and nobody else.
 const NGINX: &str = "daemon on;
+user root;
 master_process off;
 pid BASE/nginx.pid;
 error_log BASE/nginx.error;
