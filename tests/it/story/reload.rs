@@ -181,7 +181,9 @@ fn a_nodes_file_changed_while_all_are_down_works_on_the_lock_file_of_before() {
     .unwrap();
     (0..3).for_each(|n| c.daemon(n).terminate().unwrap());
     // One that finds nobody to take its addresses over waits for the shutdown failover timeout, 10 s.
-    (0..3).for_each(|n| drop(c.daemon(n).wait_exit(SOON).unwrap()));
+    for node in 0..3 {
+        let _ = c.daemon(node).wait_exit(SOON).unwrap();
+    }
     // A node more, and one less that never comes back.
     let changed: String = four
         .lines()
