@@ -40,7 +40,7 @@ pub(super) fn run(addresses: &[IpAddr], interval_us: u64) -> anyhow::Result<()> 
         let wait = Duration::from_nanos(next.saturating_sub(clock::now_ns()));
         let stdin = io::stdin();
         let mut ready = vec![PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
-        ready.extend(prober.sockets.iter().map(|s| PollFd::new(s.as_fd(), PollFlags::POLLIN)));
+        ready.extend(prober.targets.iter().map(|t| PollFd::new(t.socket.as_fd(), PollFlags::POLLIN)));
         match ppoll(&mut ready, Some(TimeSpec::from(wait)), Some(SigSet::empty())) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => return Err(error).context("ppoll"),
@@ -55,14 +55,15 @@ pub(super) fn run(addresses: &[IpAddr], interval_us: u64) -> anyhow::Result<()> 
 }
 
 struct Prober {
-    /// IPv4 first; not connected, so that an unreachable neighbour is silence and not an error.
-    sockets: Vec<Socket>,
     targets: Vec<Target>,
     by_address: HashMap<IpAddr, usize>,
     worst_pace_ns: u64,
 }
 
 struct Target {
+    /// Its own: requests to an address that no neighbour answers for wait in their socket's send buffer until the kernel gives up, and
+    /// would hold up those to other addresses. Not connected, so that an unreachable neighbour is silence and not an error.
+    socket: Socket,
     address: IpAddr,
     to: SockaddrStorage,
     record: Record,
@@ -70,34 +71,36 @@ struct Target {
 
 impl Prober {
     fn new(addresses: &[IpAddr]) -> anyhow::Result<Self> {
-        let mut sockets = vec![socket(Ipv4Addr::UNSPECIFIED.into())?];
-        if addresses.iter().any(IpAddr::is_ipv6) {
-            sockets.push(socket(Ipv6Addr::UNSPECIFIED.into())?);
-        }
-        let target = |address: &IpAddr| Target {
-            address: *address,
-            to: SockaddrStorage::from(SocketAddr::new(*address, ECHO_PORT)),
-            record: Record::default(),
+        let target = |address: &IpAddr| {
+            let any = match address {
+                IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+                IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+            };
+            anyhow::Ok(Target {
+                socket: socket(any)?,
+                address: *address,
+                to: SockaddrStorage::from(SocketAddr::new(*address, ECHO_PORT)),
+                record: Record::default(),
+            })
         };
-        let targets: Vec<Target> = addresses.iter().map(target).collect();
+        let targets = addresses.iter().map(target).collect::<Result<_, _>>()?;
         let by_address = addresses.iter().enumerate().map(|(i, a)| (*a, i)).collect();
-        Ok(Self { sockets, targets, by_address, worst_pace_ns: 0 })
+        Ok(Self { targets, by_address, worst_pace_ns: 0 })
     }
 
     fn ask_all(&mut self) {
         for target in &mut self.targets {
-            let socket = &self.sockets[usize::from(target.address.is_ipv6())];
             let sequence = target.record.sent(clock::now_ns());
             // An address without a route or a neighbour cannot be asked: that request counts as lost.
-            sendto(socket.as_raw_fd(), &sequence.to_be_bytes(), &target.to, MsgFlags::empty()).ok();
+            sendto(target.socket.as_raw_fd(), &sequence.to_be_bytes(), &target.to, MsgFlags::empty()).ok();
         }
     }
 
     fn collect(&mut self) {
         // Receive stamps are on the wall clock; both clocks are read together for the difference.
         let (wall, monotonic) = (clock::realtime_ns(), clock::now_ns());
-        for socket in &self.sockets {
-            while let Some((from, sequence, node, stamp)) = receive(socket) {
+        for socket in 0..self.targets.len() {
+            while let Some((from, sequence, node, stamp)) = receive(&self.targets[socket].socket) {
                 let Some(index) = self.by_address.get(&from) else { continue };
                 let age = wall.saturating_sub(stamp.unwrap_or(wall));
                 let at_ns = monotonic.saturating_sub(age);
