@@ -27,5 +27,6 @@ pub mod statistics;
 mod sys;
 #[cfg(test)]
 mod testns;
+pub mod trace;
 
 pub use ::config::{self, cli};

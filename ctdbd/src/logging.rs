@@ -4,6 +4,7 @@
 //! copying works. For rotation by renaming the file is opened again on SIGHUP, as in CTDB ([`LogHandle::reopen`]).
 
 use crate::config::{LogLevel, LogLocation, LogTarget, Syslog};
+use crate::trace;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::net::UdpSocket;
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tracing::level_filters::LevelFilter;
 use tracing::{Level, Metadata};
+use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::reload;
@@ -113,12 +115,14 @@ pub fn start(target: &LogTarget, level: LogLevel) -> Result<LogHandle, LogError>
     let file = if let Sink::File(file) = &sink { Some(Arc::clone(file)) } else { None };
     let (filter, inner) = reload::Layer::new(LevelFilter::from_level(level.tracing()));
     let format = tracing_subscriber::fmt::layer().with_ansi(false).with_target(false).with_writer(sink);
-    let registry = tracing_subscriber::registry().with(filter);
+    // What is traced is no text for the log.
+    let filter = filter.and(filter_fn(|metadata| metadata.target() != trace::TARGET));
+    let registry = tracing_subscriber::registry();
     // A second subscriber is refused; the first one then stays, which only tests could bring about.
     let _ = if plain {
-        registry.with(format.without_time()).try_init()
+        registry.with(format.without_time().with_filter(filter)).with(trace::layer()).try_init()
     } else {
-        registry.with(format).try_init()
+        registry.with(format.with_filter(filter)).with(trace::layer()).try_init()
     };
     Ok(LogHandle { inner, level: Arc::new(Mutex::new(level)), file })
 }

@@ -5,6 +5,7 @@
 
 use crate::gate::{Gate, GateConfig, GateError};
 use crate::lease::LeaseHandle;
+use crate::trace::TARGET;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -120,6 +121,8 @@ impl Held {
         self.guard_wanted()?;
         let (add, remove): (Vec<_>, Vec<_>) = last.into_iter().partition(|(_, on)| *on);
         let addrs = |list: Vec<(IpAddr, bool)>| list.into_iter().map(|(addr, _)| addr).collect::<Vec<_>>();
+        let _step =
+            tracing::trace_span!(target: TARGET, "gate", add = add.len(), remove = remove.len()).entered();
         self.gate.hold(&addrs(add), &addrs(remove))
     }
 

@@ -26,6 +26,7 @@ use crate::netif::Netif;
 use crate::packet::Announcements;
 use crate::peer::{Dialer, LinkEvent, LinkTable, PeerClient, Up};
 use crate::statistics::{Count, Now, Statistics};
+use crate::trace::{TARGET, variant};
 use eventscripts::{Notice, Notifier, Runner};
 use recoverd::action::{Kind, Persistent};
 use recoverd::command::{AnyCommand, AnyReply, Reply};
@@ -38,6 +39,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::Signal;
 use tokio::sync::{mpsc, oneshot, watch};
+use tracing::field;
 
 /// How often the holder of the cluster lock proves that it is still its own.
 const PROVE: Duration = Duration::from_secs(1);
@@ -205,7 +207,8 @@ impl Driver {
     }
 
     fn on_link(&mut self, event: LinkEvent) {
-        if let LinkEvent::Message { msg, .. } = &event {
+        if let LinkEvent::Message { pnn, msg, .. } = &event {
+            tracing::trace!(target: TARGET, "heard {} of {pnn}", variant(msg));
             self.statistics.received(msg);
         }
         let (inputs, hint) = self.links.on_event(event);
@@ -265,6 +268,7 @@ impl Driver {
     }
 
     fn on_call(&mut self, asked: Asked) {
+        tracing::trace!(target: TARGET, "asked {}", variant(&asked.command));
         match asked.command {
             AnyCommand::Node(command) => {
                 let id = self.next_command;
@@ -289,7 +293,12 @@ impl Driver {
     fn feed(&mut self, input: Input) {
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
-            for action in self.node.handle(input, clock::mono()) {
+            let step =
+                tracing::trace_span!(target: TARGET, "decided", on = variant(&input), actions = field::Empty);
+            let actions = self.node.handle(input, clock::mono());
+            step.record("actions", actions.len());
+            drop(step);
+            for action in actions {
                 inputs.extend(self.perform(action));
             }
         }

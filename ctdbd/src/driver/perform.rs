@@ -3,12 +3,14 @@
 use super::lease::LeaseLink;
 use super::{Driver, clock};
 use crate::statistics::{Count, Statistics};
+use crate::trace::{TARGET, variant};
 use eventscripts::{Notice, RunResult, Runner};
 use recoverd::action::{Action, Entry, Level, LockAction};
 use recoverd::input::Input;
 use recoverd::model::{Event, EventOutcome};
 use std::sync::Arc;
 use std::time::Duration;
+use tracing::{Instrument, trace_span};
 
 /// Runs an event and counts how long it took.
 pub(super) async fn counted(
@@ -28,6 +30,11 @@ pub(super) async fn counted(
     result
 }
 
+/// An event in a trace.
+fn shown(event: &Event) -> String {
+    event.addr().map_or_else(|| event.name().to_owned(), |addr| format!("{} {addr}", event.name()))
+}
+
 /// Pause before the kernel is asked again after it refused.
 const OBSERVE_AGAIN: Duration = Duration::from_millis(200);
 
@@ -36,6 +43,7 @@ impl Driver {
     pub(super) fn perform(&mut self, action: Action) -> Vec<Input> {
         match action {
             Action::Send { to, msg } => {
+                tracing::trace!(target: TARGET, "sent {} to {to}", variant(&msg));
                 self.statistics.sent(&msg);
                 return self.links.send(to, msg);
             }
@@ -98,20 +106,28 @@ impl Driver {
         }
         let statistics = Arc::clone(&self.statistics);
         let passage = self.lease.as_ref().map(LeaseLink::passage);
-        tokio::spawn(async move {
+        let whole = trace_span!(target: TARGET, "event", on = shown(&event));
+        let work = async move {
             let refused = match &passage {
-                Some(passage) => passage.before(&event).await,
+                Some(passage) => {
+                    passage.before(&event).instrument(trace_span!(target: TARGET, "let pass")).await
+                }
                 None => None,
             };
             // Before any script, and while the gate is open: clients get their RST.
-            let leaving = releasing.before(&event).await;
+            let ending = trace_span!(target: TARGET, "end connections");
+            let leaving = releasing.before(&event).instrument(ending).await;
             let result = match refused {
                 Some(refused) => refused,
-                None => counted(&runner, &statistics, &event, timeout).await,
+                None => {
+                    let running = trace_span!(target: TARGET, "run scripts");
+                    counted(&runner, &statistics, &event, timeout).instrument(running).await
+                }
             };
             leaving.after().await;
             if let Some(passage) = passage {
-                passage.after(&event, &result).await;
+                let stopping = trace_span!(target: TARGET, "let pass no more");
+                passage.after(&event, &result).instrument(stopping).await;
             }
             if let (RunResult::Done(EventOutcome::Ok), Some(notice)) = (&result, notice_of(&event)) {
                 notifier.tell(notice);
@@ -122,7 +138,8 @@ impl Driver {
             };
             // The driver is gone only when the daemon has ended.
             let _ = inputs.send(input);
-        });
+        };
+        tokio::spawn(work.instrument(whole));
     }
 
     /// Dumps links and addresses. While one dump is under way another is only noted: it may have begun before what it is wanted for.
@@ -135,7 +152,7 @@ impl Driver {
         tokio::spawn(async move {
             loop {
                 let asked_at = Some(clock::mono());
-                match netif.observe().await {
+                match netif.observe().instrument(trace_span!(target: TARGET, "list addresses")).await {
                     Ok(state) => {
                         let _ =
                             inputs.send(Input::Kernel { state: Arc::new(state), asked_at, culprit: None });

@@ -4,6 +4,7 @@ use super::{READY, Word};
 use crate::gate::Ticker;
 use crate::lease::fenced;
 use crate::netif::{Netif, OnIface};
+use crate::trace::{self, TARGET};
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{SigSet, Signal};
 use std::fs::OpenOptions;
@@ -24,6 +25,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// # Errors
 /// It cannot begin: the pipe or the lock does not work.
 pub fn run() -> io::Result<()> {
+    trace::start_alone();
     nix::unistd::setsid().map_err(io::Error::from)?;
     // It has the daemon's name: whoever tells all processes of that name to open their logs again must not end it.
     SigSet::from(Signal::SIGHUP).thread_block().map_err(io::Error::from)?;
@@ -49,12 +51,15 @@ pub fn run() -> io::Result<()> {
             Ok(Word::Begin { .. }) | Err(_) => {}
         }
     }
+    tracing::trace!(target: TARGET, "daemon's end seen");
     // The gate first: it is the quickest. Without it, or if it shuts already, the addresses go all the same.
     if let Some(ticker) = gate.and_then(|base| Ticker::new(base).ok()) {
+        let _step = tracing::trace_span!(target: TARGET, "gate shut").entered();
         let _ = ticker.close();
     }
-    let gone = clean_up(&public, &report);
+    let gone = tracing::trace_span!(target: TARGET, "addresses off").in_scope(|| clean_up(&public, &report));
     if let (Some(session), true) = (session, gone.is_ok()) {
+        let _step = tracing::trace_span!(target: TARGET, "peers told").entered();
         fenced(session, addr, &peers, port);
     }
     // Whoever serves these addresses next tells the clients; our services shall not wait for them for hours.

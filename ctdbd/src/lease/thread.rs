@@ -7,6 +7,7 @@ use super::wire::{Datagram, LARGEST};
 use super::{LeaseNews, clocks};
 use crate::gate::{Gate, Renewal};
 use crate::realtime::{self, NotRealTime, Urgency};
+use crate::trace::TARGET;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::EventFd;
 use recoverd::lease::{Clocks, HoldRule, Lease, LeaseAction, LeaseInput, LockOrder};
@@ -160,7 +161,10 @@ impl Thread {
         self.diary.heard(pnn, clocks::now().boot);
         match serde_json::from_slice(bytes) {
             Ok(Datagram::Msg(msg)) => self.feed(LeaseInput::Msg { from: pnn, msg }),
-            Ok(Datagram::Fenced(session)) => self.feed(LeaseInput::GuardReport { pnn, session }),
+            Ok(Datagram::Fenced(session)) => {
+                tracing::trace!(target: TARGET, "heard the guard of {pnn}");
+                self.feed(LeaseInput::GuardReport { pnn, session });
+            }
             Err(e) => tracing::debug!("lease datagram from {from} not understood: {e}"),
         }
     }

@@ -2,6 +2,7 @@
 
 use super::mirror::own_address;
 use super::{ANSWER_TIMEOUT, Netif, NetifError};
+use crate::trace::{TARGET, variant};
 use futures_util::StreamExt;
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
@@ -16,6 +17,7 @@ use std::fmt;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
+use tracing::Instrument;
 
 /// Requests in one datagram. Their answers (768 bytes of kernel memory each) fit into the smallest default receive buffer.
 const BATCH: usize = 128;
@@ -180,7 +182,9 @@ impl Netif {
         while !messages.is_empty() {
             let rest = messages.split_off(messages.len().min(BATCH));
             let (positions, batch): (Vec<usize>, Vec<_>) = messages.into_iter().unzip();
-            let answers = self.send(batch).await;
+            let step =
+                tracing::trace_span!(target: TARGET, "netlink", verb = variant(&verb), n = batch.len());
+            let answers = self.send(batch).instrument(step).await;
             for (n, position) in positions.into_iter().enumerate() {
                 results[position] = match answers.get(n) {
                     Some(None) => Ok(true),

@@ -3,6 +3,7 @@
 use super::frames::announcement;
 use crate::netif::{Hardware, Netif, NetifError};
 use crate::sys;
+use crate::trace::TARGET;
 use nix::errno::Errno;
 use socket2::{Domain, Socket, Type};
 use std::collections::HashMap;
@@ -12,6 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tracing::Instrument;
 
 /// How long an interface's Ethernet address is believed. Short, because a bond changes it at fail-over; long enough that a
 /// thousand announcements ask once.
@@ -84,6 +86,7 @@ impl Announcer {
         let hardware =
             self.hardware(iface).await.map_err(|source| PacketError::Interface { addr, source })?;
         let Some(mac) = hardware.mac else { return Ok(()) };
+        let step = tracing::trace_span!(target: TARGET, "announce", %addr);
         let send = async {
             for frame in announcement(mac, addr) {
                 let to = sys::packet_address(hardware.index, frame.ethertype)?;
@@ -91,7 +94,11 @@ impl Announcer {
             }
             Ok(())
         };
-        send.await.map_err(|source| PacketError::Send { addr, iface: iface.to_owned(), source })
+        send.instrument(step).await.map_err(|source| PacketError::Send {
+            addr,
+            iface: iface.to_owned(),
+            source,
+        })
     }
 
     /// [`Announcer::announce`] for many, each answered, in the same order.
