@@ -120,9 +120,9 @@ pub fn start(target: &LogTarget, level: LogLevel) -> Result<LogHandle, LogError>
     let registry = tracing_subscriber::registry();
     // A second subscriber is refused; the first one then stays, which only tests could bring about.
     let _ = if plain {
-        registry.with(format.without_time().with_filter(filter)).with(trace::layer()).try_init()
+        registry.with(format.without_time().with_filter(filter)).with(trace::layer("node")).try_init()
     } else {
-        registry.with(format.with_filter(filter)).with(trace::layer()).try_init()
+        registry.with(format.with_filter(filter)).with(trace::layer("node")).try_init()
     };
     Ok(LogHandle { inner, level: Arc::new(Mutex::new(level)), file })
 }

@@ -1,8 +1,8 @@
 //! Where the time of a fail-over goes: what the ways that clients wait for spend on each step, written down while it happens.
 //!
 //! Off unless the environment names a file (`CTDB_TRACE`); then every span and every event of the target [`TARGET`] becomes a line of JSON in it
-//! ([`Line`]), in the order in which they end. Several daemons, and their guards, may share the file: all of them use the clock of the host, so that
-//! `bench path` (crate `tests`) can put their lines beside the kernel's address events and the client's answers. A tool for developers; CTDB
+//! ([`Line`]), in the order in which they end. The daemon's guard writes to the same file. Times are of the host's clock, so that `bench path` (crate
+//! `tests`) can put the lines of several daemons beside the kernel's address events and the client's answers. A tool for developers; CTDB
 //! has no counterpart. Costs one check of a flag for each step when it is off, and one small write when it is on.
 
 use crate::clock;
@@ -28,8 +28,8 @@ pub const VARIABLE: &str = "CTDB_TRACE";
 /// One step, as it is written.
 #[derive(Debug, Serialize)]
 pub struct Line<'a> {
-    /// Number of the process.
-    pub pid: u32,
+    /// Whose: `node` (the daemon) or `guard`.
+    pub of: &'a str,
     /// When it began, microseconds of CLOCK_MONOTONIC.
     pub at_us: u64,
     /// How long it took, microseconds; nothing for a moment.
@@ -40,14 +40,16 @@ pub struct Line<'a> {
     pub with: &'a str,
 }
 
-/// The layer; none when it is off or the file cannot be opened (which is told on standard error: the log is not there yet).
-pub(crate) fn layer<S>() -> Option<impl Layer<S>>
+/// The layer of a daemon or guard; none when it is off or the file cannot be opened (which is told on standard error: the log is not there yet).
+pub(crate) fn layer<S>(of: &'static str) -> Option<impl Layer<S>>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     let path = std::env::var_os(VARIABLE)?;
     match OpenOptions::new().create(true).append(true).open(&path) {
-        Ok(file) => Some(Steps { file }.with_filter(Targets::new().with_target(TARGET, LevelFilter::TRACE))),
+        Ok(file) => {
+            Some(Steps { of, file }.with_filter(Targets::new().with_target(TARGET, LevelFilter::TRACE)))
+        }
         Err(e) => {
             // Standard error may be closed: then nobody wants to read it.
             let _ = writeln!(io::stderr(), "ctdbd: cannot write {} ({VARIABLE}): {e}", path.display());
@@ -59,10 +61,11 @@ where
 /// For a process without a log (the guard).
 pub(crate) fn start_alone() {
     // A second subscriber is refused; the first one then stays.
-    let _ = Registry::default().with(layer()).try_init();
+    let _ = Registry::default().with(layer("guard")).try_init();
 }
 
 struct Steps {
+    of: &'static str,
     file: File,
 }
 
@@ -121,7 +124,7 @@ where
         let mut with = Words::default();
         event.record(&mut with);
         let (what, with) = with.0.split_once(' ').unwrap_or((&with.0, ""));
-        self.write(&Line { pid: std::process::id(), at_us: clock::mono().0, took_us: None, what, with });
+        self.write(&Line { of: self.of, at_us: clock::mono().0, took_us: None, what, with });
     }
 
     fn on_close(&self, id: Id, context: Context<'_, S>) {
@@ -129,7 +132,7 @@ where
         let extensions = span.extensions();
         let Some(begun) = extensions.get::<Begun>() else { return };
         self.write(&Line {
-            pid: std::process::id(),
+            of: self.of,
             at_us: begun.at_us,
             took_us: Some(clock::mono().0.saturating_sub(begun.at_us)),
             what: span.name(),
@@ -177,7 +180,7 @@ mod tests {
     #[test]
     fn spans_and_events_of_the_target_become_lines() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let steps = Steps { file: file.reopen().unwrap() };
+        let steps = Steps { of: "node", file: file.reopen().unwrap() };
         let only = Targets::new().with_target(TARGET, LevelFilter::TRACE);
         let subscriber = Registry::default().with(steps.with_filter(only));
         tracing::subscriber::with_default(subscriber, || {

@@ -31,14 +31,19 @@ pub(super) const IFACE: &str = "bond0";
 impl Bed {
     /// Three nodes, six addresses, the product running and settled.
     pub(super) fn new(peer: Peer) -> Result<Self, LabError> {
-        let mut product: Box<dyn Product> = match peer {
-            Peer::Ours => Box::new(Ours { lease_time: 1000, quorum: false }),
-            Peer::OursFast => Box::new(Ours { lease_time: 200, quorum: false }),
-            Peer::OursQuorum => Box::new(Ours { lease_time: 1000, quorum: true }),
+        let product: Box<dyn Product> = match peer {
+            Peer::Ours => Box::new(Ours::default()),
+            Peer::OursFast => Box::new(Ours { lease_time: 200, ..Ours::default() }),
+            Peer::OursQuorum => Box::new(Ours { quorum: true, ..Ours::default() }),
             Peer::Ctdb => Box::new(Ctdb),
             Peer::Keepalived => Box::new(Keepalived::new(10)),
             Peer::KeepalivedFast => Box::new(Keepalived::new(1)),
         };
+        Self::of(product)
+    }
+
+    /// The same with a product as it is given.
+    pub(super) fn of(mut product: Box<dyn Product>) -> Result<Self, LabError> {
         let lab = Lab::new(&LabConfig { nodes: 3, public_ifaces: vec![IFACE.to_owned()] })?;
         let addresses: Vec<IpAddr> = (31..=36).map(|n| Ipv4Addr::new(10, 0, 0, n).into()).collect();
         product.prepare(&lab, &addresses, IFACE)?;

@@ -52,7 +52,7 @@ pub fn idle(peer: Peer, addresses: usize, time: Duration) -> Result<Vec<Idle>, L
     let lab = Lab::new(&LabConfig { nodes: 3, public_ifaces: vec![IFACE.to_owned()] })?;
     let first = u32::from(Ipv4Addr::new(10, 1, 0, 1));
     let many: Vec<IpAddr> = (first..).take(addresses).map(|n| Ipv4Addr::from(n).into()).collect();
-    let mut product = Ours { lease_time: 1000, quorum: false };
+    let mut product = Ours::default();
     product.prepare_wide(&lab, &many, IFACE)?;
     let _running = (0..3).map(|n| product.start(&lab, n)).collect::<Result<Vec<_>, _>>()?;
     crate::lab::wait_for("all addresses", Duration::from_secs(120), || {

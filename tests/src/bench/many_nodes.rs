@@ -39,7 +39,7 @@ pub fn many_nodes(nodes: usize, addresses: usize, mut told: impl FnMut(&str)) ->
     let lab = Lab::new(&LabConfig { nodes, public_ifaces: vec![IFACE.to_owned()] })?;
     let first = u32::from(Ipv4Addr::new(10, 1, 0, 1));
     let all: Vec<IpAddr> = (first..).take(addresses).map(|n| Ipv4Addr::from(n).into()).collect();
-    let mut product = Ours { lease_time: 1000, quorum: false };
+    let mut product = Ours::default();
     product.prepare_wide(&lab, &all, IFACE)?;
     let began = now_ns();
     let processes = (0..nodes).map(|n| product.start(&lab, n)).collect::<Result<Vec<_>, _>>()?;

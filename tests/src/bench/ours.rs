@@ -4,12 +4,26 @@ use super::product::Product;
 use crate::lab::{Lab, LabError, NodeConfig, Process, binaries, children};
 use std::fs::OpenOptions;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
+
+/// The file of a node's steps.
+pub(super) fn trace_file(lab: &Lab, node: usize) -> PathBuf {
+    lab.dir().join(format!("trace{node}"))
+}
 
 /// One of its profiles.
 pub(super) struct Ours {
     pub(super) lease_time: u32,
     pub(super) quorum: bool,
+    /// The daemons write the steps of what they do to [`trace_file`].
+    pub(super) trace: bool,
+}
+
+impl Default for Ours {
+    fn default() -> Self {
+        Self { lease_time: 1000, quorum: false, trace: false }
+    }
 }
 
 impl Ours {
@@ -39,7 +53,9 @@ impl Product for Ours {
         let open = OpenOptions::new().create(true).append(true).open(&paths.stderr);
         let both = open.and_then(|file| Ok((file.try_clone()?, file)));
         let (out, err) = both.map_err(|e| LabError::io(format!("open {}", paths.stderr.display()), e))?;
-        let command = lab.node(node).command(binaries()?.ctdbd).arg("-i").envs(paths.env());
+        let trace =
+            self.trace.then(|| ("CTDB_TRACE".to_owned(), trace_file(lab, node).display().to_string()));
+        let command = lab.node(node).command(binaries()?.ctdbd).arg("-i").envs(paths.env()).envs(trace);
         command.stdout(out).stderr(err).spawn()
     }
 

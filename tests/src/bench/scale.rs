@@ -57,7 +57,7 @@ pub fn scale(count: usize, mut told: impl FnMut(&str)) -> Result<ScaleReport, La
     let lab = Lab::new(&LabConfig { nodes: NODES, public_ifaces: vec![IFACE.to_owned()] })?;
     let addresses = many(count);
     lab.client().add_address("eth0", Ipv4Addr::new(10, 1, 255, 9).into(), 16)?;
-    let mut product = Ours { lease_time: 1000, quorum: false };
+    let mut product = Ours::default();
     product.prepare_wide(&lab, &addresses, IFACE)?;
     let asked: Vec<IpAddr> = addresses.iter().step_by((count / 20).max(1)).copied().collect();
     let probe = lab.probe(&asked)?;

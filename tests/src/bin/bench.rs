@@ -7,7 +7,8 @@ use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::time::Duration;
 use tests::bench::{
-    ALL, Cluster, Machine, Peer, Plan, Scenario, decide, idle, many_nodes, markdown, play, plot, scale,
+    ALL, Cluster, Machine, PATHS, Peer, Plan, Scenario, decide, idle, many_nodes, markdown, path, play, plot,
+    scale, timeline,
 };
 
 /// Measures fail-over in the lab. Best on a machine that does nothing else, as root, from a release build:
@@ -91,6 +92,15 @@ enum What {
         /// IPAllocAlgorithm (may be repeated).
         #[arg(long, default_values_t = [2, 3])]
         algorithm: Vec<u32>,
+    },
+    /// Where the time goes on the ways that clients wait for: timelines of steps.
+    Path {
+        /// How often each; the run with the median silence is shown.
+        #[arg(long, default_value_t = 5)]
+        repetitions: usize,
+        /// Only these (may be repeated): addr-del, disable, kill-follower, kill-leader.
+        #[arg(long)]
+        only: Vec<Scenario>,
     },
     /// Memory, processor and wake-ups at rest.
     Idle {
@@ -186,6 +196,11 @@ fn main() -> anyhow::Result<()> {
                     },
                 );
                 problem.map_or(Ok(()), Err)?;
+            }
+        }
+        What::Path { repetitions, only } => {
+            for scenario in PATHS.into_iter().filter(|s| only.is_empty() || only.contains(s)) {
+                println!("{}", timeline(&path(scenario, repetitions)?));
             }
         }
         What::Idle { peer, seconds } => {
