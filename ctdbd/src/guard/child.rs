@@ -53,7 +53,8 @@ pub fn run() -> io::Result<()> {
     }
     tracing::trace!(target: TARGET, "daemon's end seen");
     // The gate first: it is the quickest. Without it, or if it shuts already, the addresses go all the same.
-    if let Some(ticker) = gate.and_then(|base| Ticker::new(base).ok()) {
+    let ticker = gate.and_then(|base| Ticker::new(base).ok());
+    if let Some(ticker) = &ticker {
         let _step = tracing::trace_span!(target: TARGET, "gate shut").entered();
         let _ = ticker.close();
     }
@@ -62,6 +63,8 @@ pub fn run() -> io::Result<()> {
         let _step = tracing::trace_span!(target: TARGET, "peers told").entered();
         fenced(session, addr, &peers, port);
     }
+    // Not sooner: to close its packet socket takes the kernel 10 ms, in which nobody would know.
+    drop(ticker);
     // Whoever serves these addresses next tells the clients; our services shall not wait for them for hours.
     crate::conn::end_all(&public.into_iter().collect());
     gone

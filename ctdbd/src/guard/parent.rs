@@ -1,12 +1,16 @@
 //! The daemon's end: starts the guard, keeps one alive, says goodbye.
 
 use super::{ARGUMENT, READY, REPORT, Watch, Word};
+use crate::trace;
+use nix::sys::resource::{Resource, getrlimit};
 use recoverd::model::Session;
+use rustix::io::fcntl_dupfd_cloexec;
 use std::io;
 use std::net::IpAddr;
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::pipe::Sender;
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::mpsc;
 
@@ -106,18 +110,20 @@ impl Known {
     }
 }
 
-async fn begin(known: &Known) -> Result<(Child, ChildStdin), GuardError> {
+async fn begin(known: &Known) -> Result<(Child, Sender), GuardError> {
     let mut child = Command::new(std::env::current_exe()?)
         .arg(ARGUMENT)
         .env_clear()
+        .envs(std::env::var_os(trace::VARIABLE).map(|file| (trace::VARIABLE, file)))
         .current_dir("/")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
         .spawn()?;
-    let (Some(mut pipe), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+    let (Some(pipe), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
         return Err(io::Error::other("no pipes").into());
     };
+    let mut pipe = closed_first(pipe)?;
     write(&mut pipe, &known.begin).await?;
     for word in &known.words {
         write(&mut pipe, word).await?;
@@ -131,7 +137,18 @@ async fn begin(known: &Known) -> Result<(Child, ChildStdin), GuardError> {
     Ok((child, pipe))
 }
 
-async fn write(pipe: &mut ChildStdin, word: &Word) -> io::Result<()> {
+/// Gives the pipe the highest number there is: Linux closes the files of a dead process from the highest number down (since 4.10; the order is
+/// nowhere promised), and some take 20 ms each (packet sockets wait for all processors), in which the guard would not know yet.
+fn closed_first(pipe: ChildStdin) -> io::Result<Sender> {
+    let fd = pipe.into_owned_fd()?;
+    let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft);
+    // Beyond a thousand the table of files would only get large.
+    let highest = i32::try_from(limit.min(1024)).unwrap_or(1024) - 1;
+    // With its own number it works as well, only later.
+    Sender::from_owned_fd(fcntl_dupfd_cloexec(&fd, highest).unwrap_or(fd))
+}
+
+async fn write(pipe: &mut Sender, word: &Word) -> io::Result<()> {
     let mut line = serde_json::to_vec(word)?;
     line.push(b'\n');
     pipe.write_all(&line).await
@@ -140,7 +157,7 @@ async fn write(pipe: &mut ChildStdin, word: &Word) -> io::Result<()> {
 /// Keeps a guard alive: if somebody kills it, another is started.
 async fn keep(
     mut child: Child,
-    mut pipe: ChildStdin,
+    mut pipe: Sender,
     mut known: Known,
     mut inbox: mpsc::UnboundedReceiver<Word>,
 ) {

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::task::{AbortHandle, JoinHandle};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 /// How an address is announced: the tunables `GratuitousArpCount`, `GratuitousArpIntervalMs` (CTDB: 3 and 1.1 s, hard-coded) and
 /// `GratuitousArpRate`.
@@ -43,12 +43,10 @@ impl Announcements {
         let Series { count, every, rate } = how;
         let iface = iface.to_owned();
         let series: JoinHandle<()> = tokio::spawn(async move {
-            // An interval of zero is not a period: send back to back, a millisecond apart.
-            let mut ticks = interval(every.max(Duration::from_millis(1)));
-            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             for nth in 0..count {
-                ticks.tick().await;
+                // The first at once: clients wait for it, and a timer of no time at all takes a millisecond.
                 if nth > 0 {
+                    sleep(every).await;
                     sleep_until(pace.slot(rate, Instant::now())).await;
                 }
                 if let Err(e) = announcer.announce(&iface, addr).await {
