@@ -19,17 +19,15 @@ pub(super) enum Datagram {
 /// The largest packet that is read. A join names all addresses of a node.
 pub(super) const LARGEST: usize = 60_000;
 
-/// A guard says it so often: a packet may be lost, and a new recmaster may only be on its way.
-const TIMES: u32 = 10;
-const PAUSE: Duration = Duration::from_millis(30);
+/// A guard says it once after each of these pauses (milliseconds): a packet may be lost, and a new recmaster may only be on its way, which
+/// it is for some 3 ms when the former one was killed.
+const PAUSES: [u64; 12] = [0, 1, 2, 4, 8, 15, 30, 30, 30, 60, 60, 60];
 
 /// Tells all peers that a session is fenced. For the guard; blocks for a third of a second.
 pub fn fenced(session: Session, from: IpAddr, peers: &[IpAddr], port: u16) {
     let Ok(bytes) = serde_json::to_vec(&Datagram::Fenced(session)) else { return };
-    for turn in 0..TIMES {
-        if turn > 0 {
-            std::thread::sleep(PAUSE);
-        }
+    for pause in PAUSES {
+        std::thread::sleep(Duration::from_millis(pause));
         // The daemon's socket closes with it, which may take a moment: an address in use is tried again.
         let Ok(socket) = UdpSocket::bind(SocketAddr::new(from, port)).or_else(|_| UdpSocket::bind((from, 0)))
         else {
