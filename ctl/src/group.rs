@@ -42,7 +42,15 @@ impl Question {
             LvsCmd::Leader => Some(Self::Leader),
             LvsCmd::List => Some(Self::List),
             LvsCmd::Status => Some(Self::Status),
-            _ => None,
+            // Of the director, or of this host alone.
+            LvsCmd::Services
+            | LvsCmd::Reload
+            | LvsCmd::Drain { .. }
+            | LvsCmd::Undrain { .. }
+            | LvsCmd::Check { .. }
+            | LvsCmd::Import { .. }
+            | LvsCmd::Realserver(_)
+            | LvsCmd::Doctor(_) => None,
         }
     }
 }
