@@ -193,3 +193,23 @@ async fn keep(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsRawFd;
+
+    #[tokio::test]
+    async fn the_pipe_is_closed_before_other_files() {
+        let mut child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let pipe = closed_first(child.stdin.take().unwrap()).unwrap();
+        // Whatever is opened from here on gets the lowest free number.
+        let later = std::fs::File::open("/dev/null").unwrap();
+        assert!(pipe.as_raw_fd() > later.as_raw_fd() && pipe.as_raw_fd() >= 200, "{pipe:?} {later:?}");
+        // It is the same pipe, and the only end of it.
+        let mut pipe = pipe;
+        pipe.write_all(b"word").await.unwrap();
+        drop(pipe);
+        assert_eq!(child.wait_with_output().await.unwrap().stdout, b"word");
+    }
+}
