@@ -2,7 +2,7 @@
 
 use crate::config::Surroundings;
 use crate::model::Protocol;
-use nix::unistd::{AccessFlags, access};
+use nix::unistd::{AccessFlags, Group, User, access};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -52,6 +52,15 @@ impl Surroundings for FileSystem {
 
     fn service_port(&self, name: &str, protocol: Protocol) -> Option<u16> {
         port_in(&fs::read_to_string(&self.services).ok()?, name, protocol)
+    }
+
+    fn account(&self, user: Option<&str>, group: Option<&str>) -> Result<(), String> {
+        let missing = |what: &str, name: &str| Err(format!("there is no {what} \"{name}\" on this host"));
+        match (user, group) {
+            (Some(user), _) if User::from_name(user).ok().flatten().is_none() => missing("user", user),
+            (_, Some(group)) if Group::from_name(group).ok().flatten().is_none() => missing("group", group),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -139,5 +148,11 @@ mod tests {
         assert_eq!(host.executable(&path("")).unwrap_err(), "is a directory");
         fs::set_permissions(path("c.txt"), fs::Permissions::from_mode(0o755)).unwrap();
         assert_eq!(host.executable(&path("c.txt")), Ok(()));
+        assert_eq!(host.account(Some("root"), Some("root")), Ok(()));
+        assert_eq!(
+            host.account(Some("no such one"), None).unwrap_err(),
+            "there is no user \"no such one\" on this host"
+        );
+        assert!(host.account(None, Some("no such one")).unwrap_err().contains("no group"));
     }
 }

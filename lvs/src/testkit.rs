@@ -5,6 +5,7 @@ use crate::config::Surroundings;
 use crate::diff::Change;
 use crate::model::{Protocol, Service, Table};
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 /// errno of "no such destination".
 pub(crate) const ENOENT: i32 = 2;
@@ -62,6 +63,11 @@ impl Kernel {
     }
 }
 
+/// A certificate that may sign.
+static AUTHORITY: LazyLock<String> = LazyLock::new(|| {
+    rcgen::generate_simple_self_signed(["ca.example.org".to_owned()]).expect("a certificate").cert.pem()
+});
+
 /// A host made of texts: files, programs that can be run, and two names of services.
 #[derive(Debug, Default)]
 pub(crate) struct Host {
@@ -70,10 +76,13 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    /// A host with one file, `vs.conf`, and the program `/opt/check`.
+    /// A host with one configuration, `vs.conf`, two files of certificates, and the program `/opt/check`.
     pub(crate) fn of(text: &str) -> Self {
         Self {
-            files: [("vs.conf".to_owned(), text.to_owned())].into(),
+            files: [("vs.conf".to_owned(), text.to_owned())]
+                .into_iter()
+                .chain(["/etc/ca.pem", "/etc/ours.pem"].map(|name| (name.to_owned(), AUTHORITY.clone())))
+                .collect(),
             programs: vec!["/opt/check".to_owned()],
         }
     }
@@ -96,5 +105,12 @@ impl Surroundings for Host {
 
     fn service_port(&self, name: &str, _: Protocol) -> Option<u16> {
         [("http", 80), ("domain", 53), ("zero", 0)].iter().find(|(n, _)| *n == name).map(|(_, p)| *p)
+    }
+
+    fn account(&self, user: Option<&str>, group: Option<&str>) -> Result<(), String> {
+        let known = |name: Option<&str>| name != Some("stranger");
+        (known(user) && known(group))
+            .then_some(())
+            .ok_or_else(|| "there is no \"stranger\" on this host".to_owned())
     }
 }

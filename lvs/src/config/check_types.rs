@@ -2,6 +2,7 @@
 
 use super::report::Place;
 use super::types::Script;
+use regex::bytes::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -182,6 +183,32 @@ pub struct UrlRegex {
     pub min_offset: usize,
     /// `regex_max_offset` in bytes: a match begins before it.
     pub max_offset: Option<usize>,
+}
+
+impl UrlRegex {
+    /// The expression, to be used.
+    ///
+    /// # Errors
+    /// Why it is none of ours: PCRE has more than `regex` can do in bounded time.
+    pub fn compile(&self) -> Result<Regex, String> {
+        let has = |option: &str| self.options.iter().any(|o| o == option);
+        RegexBuilder::new(&self.pattern)
+            .case_insensitive(has("caseless"))
+            .dot_matches_new_line(has("dotall"))
+            .multi_line(has("multiline"))
+            .ignore_whitespace(has("extended"))
+            .swap_greed(has("ungreedy"))
+            .build()
+            .map_err(|e| {
+                let why = e.to_string();
+                let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ");
+                format!(
+                    "regex \"{}\": {why}; look-around and back-references are not part of ctdb-ip: write it without them (regex_no_match \
+                     asks for the contrary), or use a MISC_CHECK",
+                    self.pattern
+                )
+            })
+    }
 }
 
 /// `UDP_CHECK`.

@@ -5,7 +5,7 @@ use super::inherit::{self, Inherited};
 use super::tree::Statement;
 use super::types::{RealServer, Script, TlsFiles};
 use super::value::Reader;
-use super::words;
+use super::{tls, words};
 use crate::model::Protocol;
 use std::time::Duration;
 
@@ -171,6 +171,7 @@ impl Reader<'_> {
                     return None;
                 };
                 let (user, group) = block.user;
+                self.account(s.at(), user.as_deref(), group.as_deref());
                 let script = Script { argv, user, group };
                 CheckKind::Misc { script, timeout: block.misc_timeout, dynamic: block.dynamic }
             }
@@ -181,6 +182,11 @@ impl Reader<'_> {
                         self.report.error(s.at(), format!("{} has no url {{ path … }}", s.name()));
                     }
                     return None;
+                }
+                let named =
+                    http.tls.iter().flat_map(|tls| http.urls.iter().map(|url| tls::server_name(tls, url)));
+                for why in named.filter_map(Result::err) {
+                    self.report.error(s.at(), why);
                 }
                 CheckKind::Http(http)
             }

@@ -5,6 +5,7 @@ use super::inherit::Inherited;
 use super::tree::Statement;
 use super::value::Reader;
 use super::words;
+use hyper::{Uri, header::HeaderValue};
 
 /// Keywords of `url`, for "did you mean".
 const KEYWORDS: [&str; 11] = [
@@ -57,7 +58,12 @@ impl Reader<'_> {
                         tls.sni_name = self.one(s, "a host name").map(|w| w.text.clone());
                         tls.enable_sni = true;
                     }
-                    _ => tls.ca = self.one(s, "a file of certificates").map(|w| w.text.clone()),
+                    _ => {
+                        tls.ca = self.one(s, "a file of certificates").map(|w| w.text.clone());
+                        if let Some(file) = tls.ca.clone() {
+                            self.authority(s.at(), &file);
+                        }
+                    }
                 }
             }
         }
@@ -72,7 +78,7 @@ impl Reader<'_> {
             regex: None,
         };
         let mut regex = UrlRegex::default();
-        let mut has_regex = false;
+        let mut expression = None;
         let mut about_regex = None;
         for s in s.block.iter().flatten() {
             if s.name().starts_with("regex_") {
@@ -84,7 +90,7 @@ impl Reader<'_> {
                 "status_code" => url.status.extend(s.args.iter().filter_map(|w| self.status(s, &w.text))),
                 "virtualhost" => url.virtualhost = self.one(s, "a host name").map(|w| w.text.clone()),
                 "regex" => {
-                    has_regex = true;
+                    expression = Some(s);
                     let one = self.one(s, "one expression, quoted when it has blanks");
                     regex.pattern = one.map_or(String::new(), |w| w.text.clone());
                 }
@@ -105,8 +111,20 @@ impl Reader<'_> {
         }
         if !url.path.starts_with('/') || url.path.contains(char::is_whitespace) {
             self.report.error(s.at(), format!("path \"{}\" must begin with / and have no blanks", url.path));
+        } else if let Err(why) = url.path.parse::<Uri>() {
+            let said = format!("path \"{}\" cannot be asked for: {why}; write such as /health", url.path);
+            self.report.error(s.at(), said);
         }
-        if has_regex {
+        if let Some(host) = url.virtualhost.as_ref().filter(|h| HeaderValue::from_str(h).is_err()) {
+            self.report.error(
+                s.at(),
+                format!("\"{host}\" is no name for a Host header: write such as www.example.org"),
+            );
+        }
+        if let Some(s) = expression {
+            if let Err(why) = regex.compile() {
+                self.report.error(s.at(), why);
+            }
             url.regex = Some(regex);
         } else if let Some(s) = about_regex {
             self.report.error(s.at(), format!("{} means nothing without regex", s.name()));

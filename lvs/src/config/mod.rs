@@ -2,7 +2,9 @@
 //!
 //! Read by a tokenizer ([`token`]), into statements and blocks ([`tree`]), and from those into typed values ([`types`]); written from
 //! keepalived.conf(5). Every finding is reported with file and line, not just the first. What keepalived would guess, drop or turn into
-//! a zero is an error here: service names that nobody knows, ports that direct routing cannot change, programs that do not exist.
+//! a zero is an error here: service names that nobody knows, ports that direct routing cannot change, programs that do not exist; and
+//! what would fail at every probe: expressions that do not compile, certificates that cannot be read. So `ctdb lvs check` and the daemon
+//! say the same of a file.
 //! Nothing here touches the host: what must be known of it is asked through [`Surroundings`].
 
 pub mod check_types;
@@ -12,6 +14,7 @@ mod http;
 mod inherit;
 mod real_server;
 pub mod report;
+pub(crate) mod tls;
 pub mod token;
 mod top;
 pub mod tree;
@@ -54,4 +57,10 @@ pub trait Surroundings {
 
     /// The port of a service's name (`/etc/services`).
     fn service_port(&self, name: &str, protocol: Protocol) -> Option<u16>;
+
+    /// Whether there are a user and a group to run a program as.
+    ///
+    /// # Errors
+    /// Which is not there.
+    fn account(&self, user: Option<&str>, group: Option<&str>) -> Result<(), String>;
 }

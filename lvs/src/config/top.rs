@@ -5,7 +5,7 @@ use super::report::{Diagnostic, Report};
 use super::tree::{self, Statement};
 use super::types::{Config, SyncDaemon, TlsFiles};
 use super::value::Reader;
-use super::{Surroundings, verify::verify, words};
+use super::{Surroundings, tls, verify::verify, words};
 
 /// Keywords of the top level, for "did you mean".
 const KEYWORDS: [&str; 5] =
@@ -149,6 +149,19 @@ impl Reader<'_> {
                 }
             };
             *slot = self.one(s, "a file").map(|w| w.text.clone());
+            if s.name() == "ca"
+                && let Some(file) = files.ca.clone()
+            {
+                self.authority(s.at(), &file);
+            }
+        }
+        if let (Some(certificate), Some(key)) = (&files.certificate, &files.key) {
+            let (one, other) = (self.pem(s.at(), "certificate", certificate), self.pem(s.at(), "key", key));
+            if let (Some(one), Some(other)) = (one, other)
+                && let Err(why) = tls::identity(&one, &other)
+            {
+                self.report.error(s.at(), format!("certificate {certificate} with key {key}: {why}"));
+            }
         }
         if files.certificate.is_some() != files.key.is_some() {
             self.report.error(s.at(), "SSL needs certificate and key, or neither");

@@ -81,7 +81,7 @@ impl RealServer {
     /// As the kernel will know it within a service.
     #[must_use]
     pub fn dest(&self, service: &ServiceId) -> DestId {
-        DestId::new(self.addr, self.port.unwrap_or_else(|| port_of(service)))
+        DestId::new(self.addr, kernel_port(service, self.port, self.forward))
     }
 
     /// `192.0.2.1:80`, or the address alone when it takes the service's port.
@@ -110,7 +110,16 @@ impl SorryServer {
     /// As the kernel will know it within a service.
     #[must_use]
     pub fn dest(&self, service: &ServiceId) -> DestId {
-        DestId::new(self.addr, self.port.unwrap_or_else(|| port_of(service)))
+        DestId::new(self.addr, kernel_port(service, self.port, self.forward))
+    }
+}
+
+/// The port of a destination in the kernel's table. A mark stands for many ports: by a method that does not translate, each packet keeps
+/// its own, and a port that is written (for the checks, mostly) is none of the table's. keepalived 2.2.7 puts 0 there, too.
+fn kernel_port(service: &ServiceId, written: Option<u16>, forward: Forward) -> u16 {
+    match service {
+        ServiceId::Fwmark { .. } if !forward.translates_ports() => 0,
+        _ => written.unwrap_or_else(|| port_of(service)),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Values of statements: numbers in their range, times, booleans, addresses, ports, programs. Each says what it wants when it gets else.
 
 use super::Surroundings;
-use super::report::Report;
+use super::report::{Place, Report};
 use super::token::Word;
 use super::tree::Statement;
 use super::types::Script;
@@ -152,7 +152,15 @@ impl Reader<'_> {
             return None;
         }
         let argv = self.program(program)?;
+        self.account(s.at(), user.map(|w| w.text.as_str()), group.map(|w| w.text.as_str()));
         Some(Script { argv, user: user.map(|w| w.text.clone()), group: group.map(|w| w.text.clone()) })
+    }
+
+    /// Whom a program is to be run as must be there, or it never runs.
+    pub(super) fn account(&mut self, at: &Place, user: Option<&str>, group: Option<&str>) {
+        if let Err(why) = self.around.account(user, group) {
+            self.report.error(at, format!("{why}: add it, or name another"));
+        }
     }
 
     /// Splits a program's string into arguments and asks the host whether it can be run.

@@ -2,6 +2,7 @@
 
 use super::{Passed, Verdict, judge, socket, tls, words};
 use crate::config::check_types::{HttpCheck, HttpVersion, Target, Tls, Url};
+use crate::config::tls::server_name;
 use crate::config::types::TlsFiles;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
@@ -62,14 +63,7 @@ async fn handshake(
     let peer = socket::peer(target);
     let config = tls::config(tls, files)?;
     // The name counts for verification also when it is not sent.
-    let wanted = tls.sni_name.as_ref().or(url.virtualhost.as_ref());
-    let host = |name: &String| name.rsplit_once(':').map_or(name.clone(), |(host, _)| host.to_owned());
-    let name = match wanted.map(host) {
-        Some(name) => {
-            ServerName::try_from(name.clone()).map_err(|_| format!("\"{name}\" is no name for TLS"))?
-        }
-        None => ServerName::IpAddress(target.addr.into()),
-    };
+    let name = server_name(tls, url)?.unwrap_or_else(|| ServerName::IpAddress(target.addr.into()));
     let connected = TlsConnector::from(Arc::new(config)).connect(name, connection).await;
     connected.map_err(|e| format!("TLS with {peer}: {}", words(&e)))
 }

@@ -1,51 +1,9 @@
-//! Whether what an HTTP server answered is what was wanted: status, digest, expression. And whether a configuration can be used at all,
-//! as far as the parser cannot know it: expressions that do not compile, certificates that cannot be read.
+//! Whether what an HTTP server answered is what was wanted: status, digest, expression.
 
-use super::tls;
-use crate::config::check_types::{CheckKind, Url, UrlRegex};
-use crate::config::{Config, Diagnostic, Severity};
+use crate::config::check_types::{Url, UrlRegex};
 use md5::{Digest, Md5};
-use regex::bytes::{Regex, RegexBuilder};
+use regex::bytes::Regex;
 use std::fmt::Write;
-
-/// Findings of [`vet`].
-pub type Unusable = Vec<Diagnostic>;
-
-/// What the checks of a configuration need and do not get; empty when all is well. Reads the files of certificates.
-#[must_use]
-pub fn vet(config: &Config) -> Unusable {
-    let mut found = Vec::new();
-    for check in config.virtual_servers.iter().flat_map(|vs| &vs.real_servers).flat_map(|r| &r.checks) {
-        let CheckKind::Http(http) = &check.kind else { continue };
-        let expressions =
-            http.urls.iter().filter_map(|u| u.regex.as_ref()).filter_map(|r| expression(r).err());
-        let certificates = http.tls.iter().filter_map(|t| tls::config(t, &config.tls).err());
-        for message in expressions.chain(certificates) {
-            found.push(Diagnostic { at: check.at.clone(), severity: Severity::Error, message });
-        }
-    }
-    found
-}
-
-/// `regex` with its options.
-pub(super) fn expression(regex: &UrlRegex) -> Result<Regex, String> {
-    let has = |option: &str| regex.options.iter().any(|o| o == option);
-    RegexBuilder::new(&regex.pattern)
-        .case_insensitive(has("caseless"))
-        .dot_matches_new_line(has("dotall"))
-        .multi_line(has("multiline"))
-        .ignore_whitespace(has("extended"))
-        .swap_greed(has("ungreedy"))
-        .build()
-        .map_err(|e| {
-            let why = e.to_string();
-            let why = why.lines().last().unwrap_or_default();
-            format!(
-                "regex \"{}\": {why}; look-around and back-references are not part of ctdb-ip",
-                regex.pattern
-            )
-        })
-}
 
 /// What is wrong with an answer; nothing when it is as wanted.
 pub(super) fn fault(url: &Url, status: u16, body: &[u8]) -> Option<String> {
@@ -60,7 +18,7 @@ pub(super) fn fault(url: &Url, status: u16, body: &[u8]) -> Option<String> {
         }
     }
     let regex = url.regex.as_ref()?;
-    let compiled = match expression(regex) {
+    let compiled = match regex.compile() {
         Ok(compiled) => compiled,
         Err(why) => return Some(why),
     };
@@ -134,15 +92,9 @@ mod tests {
     fn a_match_counts_between_its_offsets_only() {
         let at = |min_offset, max_offset| {
             let r = UrlRegex { min_offset, max_offset, ..regex("b") };
-            matches(&expression(&r).unwrap(), &r, b"aabaa")
+            matches(&r.compile().unwrap(), &r, b"aabaa")
         };
         assert!(at(0, None) && at(2, None) && at(0, Some(3)));
         assert!(!at(3, None) && !at(0, Some(2)) && !at(99, None));
-    }
-
-    #[test]
-    fn an_expression_that_we_cannot_have_is_named() {
-        let why = expression(&regex("(?<!x)y")).unwrap_err();
-        assert!(why.contains("(?<!x)y") && why.contains("look-around"), "{why}");
     }
 }

@@ -15,7 +15,6 @@ mod tcp;
 mod tls;
 mod udp;
 
-pub use judge::{Unusable, vet};
 pub use script::run as run_script;
 
 use crate::checker::ProbeResult;

@@ -2,12 +2,12 @@
 //! serves, not who it is). A client certificate is shown when the `SSL` block has one.
 
 use crate::config::check_types::Tls;
+use crate::config::tls::{identity, roots};
 use crate::config::types::TlsFiles;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 use std::sync::Arc;
 
 /// Everything of TLS for one check. Reads the files that it names.
@@ -20,13 +20,18 @@ pub(super) fn config(tls: &Tls, files: &TlsFiles) -> Result<ClientConfig, String
         .with_safe_default_protocol_versions()
         .map_err(|e| format!("TLS: {e}"))?;
     let builder = match &tls.ca {
-        Some(file) => builder.with_root_certificates(roots(file)?),
+        Some(file) => {
+            let roots = roots(&text("ca", file)?).map_err(|why| format!("ca {file}: {why}"))?;
+            builder.with_root_certificates(roots)
+        }
         None => builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone(provider))),
     };
     let mut config = match (&files.certificate, &files.key) {
         (Some(certificate), Some(key)) => {
-            let bad = |e: Error| format!("certificate {certificate} with key {key}: {e}");
-            builder.with_client_auth_cert(certificates(certificate)?, private_key(key)?).map_err(bad)?
+            let bad = |why: String| format!("certificate {certificate} with key {key}: {why}");
+            let pair = identity(&text("certificate", certificate)?, &text("key", key)?);
+            let (chain, key) = pair.map_err(bad)?;
+            builder.with_client_auth_cert(chain, key).map_err(|e| bad(e.to_string()))?
         }
         _ => builder.with_no_client_auth(),
     };
@@ -34,22 +39,9 @@ pub(super) fn config(tls: &Tls, files: &TlsFiles) -> Result<ClientConfig, String
     Ok(config)
 }
 
-fn roots(file: &str) -> Result<RootCertStore, String> {
-    let mut roots = RootCertStore::empty();
-    let (taken, _) = roots.add_parsable_certificates(certificates(file)?);
-    if taken == 0 {
-        return Err(format!("ca {file}: no certificate of an authority in it (PEM)"));
-    }
-    Ok(roots)
-}
-
-fn certificates(file: &str) -> Result<Vec<CertificateDer<'static>>, String> {
-    let bad = |e: rustls::pki_types::pem::Error| format!("certificates {file}: {e}");
-    CertificateDer::pem_file_iter(file).map_err(bad)?.collect::<Result<_, _>>().map_err(bad)
-}
-
-fn private_key(file: &str) -> Result<PrivateKeyDer<'static>, String> {
-    PrivateKeyDer::from_pem_file(file).map_err(|e| format!("key {file}: {e}"))
+/// A file's text; it may have changed since the configuration was read.
+fn text(what: &str, file: &str) -> Result<String, String> {
+    std::fs::read_to_string(file).map_err(|e| format!("{what} {file}: {e}"))
 }
 
 /// Takes every certificate; signatures of the handshake are still verified.

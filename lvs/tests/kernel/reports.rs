@@ -30,6 +30,9 @@ impl Surroundings for Text {
     fn service_port(&self, _: &str, _: Protocol) -> Option<u16> {
         None
     }
+    fn account(&self, _: Option<&str>, _: Option<&str>) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 fn config(text: &'static str) -> Config {

@@ -366,3 +366,26 @@ fn a_configuration_is_data() {
     let json = serde_json::to_string(&config).unwrap();
     assert_eq!(serde_json::from_str::<Config>(&json).unwrap(), config);
 }
+
+/// The port of a mark's destination counts where it is translated to, only.
+#[test]
+fn ports_of_a_mark() {
+    let config = good(
+        "virtual_server fwmark 9 {
+            lvs_method DR
+            real_server 10.0.0.1 80
+            real_server 10.0.0.2 80 { lvs_method TUN
+            }
+            real_server 10.0.0.3 8080 { lvs_method NAT
+                TCP_CHECK { }
+            }
+            sorry_server 10.0.0.4 80
+         }",
+    );
+    let vs = &config.virtual_servers[0];
+    let mark = vs.services.keys().next().unwrap();
+    let dests: Vec<String> = vs.real_servers.iter().map(|r| r.dest(mark).to_string()).collect();
+    assert_eq!(dests, ["10.0.0.1:0", "10.0.0.2:0", "10.0.0.3:8080"]);
+    assert_eq!(vs.sorry.as_ref().unwrap().dest(mark).to_string(), "10.0.0.4:0");
+    assert_eq!(vs.real_servers[2].checks[0].target.port, 8080, "checks connect to the port that is written");
+}

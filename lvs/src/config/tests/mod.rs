@@ -6,6 +6,7 @@ use crate::testkit::Host;
 mod bad;
 mod fuzz;
 mod good;
+mod usable;
 
 /// The configuration of a text that must be taken without a finding.
 fn good(text: &str) -> Config {
