@@ -5,6 +5,9 @@ use clap::Parser;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+/// The node service's port, TCP and UDP, where none is configured.
+pub const DEFAULT_PORT: u16 = 4379;
+
 /// The ctdb-ip daemon: keeps every public address on exactly one healthy node of the cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Parser)]
 #[command(
@@ -70,7 +73,7 @@ pub struct Cli {
     pub no_recmaster: bool,
 
     /// TCP port of the node service, the same on all nodes.
-    #[arg(long, env = "CTDB_PORT", value_name = "PORT", default_value_t = 4379, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, env = "CTDB_PORT", value_name = "PORT", default_value_t = DEFAULT_PORT, value_parser = clap::value_parser!(u16).range(1..))]
     pub port: u16,
 
     /// Set by a ctdbd that starts itself in the background.

@@ -2,6 +2,7 @@
 //!
 //! The exit status is 1 when there is a warning or a failure. Checks that could not be made are no fault, but they are shown.
 
+use super::cluster_port::cluster_port;
 use super::configuration;
 use crate::cli::DoctorArgs;
 use crate::nodes_file;
@@ -41,6 +42,7 @@ pub(crate) fn run(args: &DoctorArgs, style: Style) -> Outcome {
         config,
         vip: args.vip,
         nodes: nodes.into_iter().map(|n| n.addr).collect(),
+        port: cluster_port(),
         window: Duration::from_secs(args.window),
         self_test: !args.no_selftest,
     };

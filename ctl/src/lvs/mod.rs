@@ -1,6 +1,7 @@
 //! `ctdb lvs check|import|realserver|doctor`: what needs no daemon. The group of `lvs_nodes` is in [`crate::group`].
 
 mod check;
+mod cluster_port;
 mod doctor;
 mod import;
 mod realserver;

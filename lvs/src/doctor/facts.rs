@@ -34,6 +34,8 @@ pub struct Facts {
     pub tunnels: BTreeMap<IpAddr, BTreeMap<IpAddr, u64>>,
     /// The other nodes of the cluster.
     pub peers: Vec<Peer>,
+    /// The daemons' port, TCP and UDP.
+    pub port: u16,
     /// Whether keepalived is configured on this host.
     pub keepalived: bool,
     /// Packet filters.
@@ -107,8 +109,33 @@ pub struct Vip {
 pub struct Through {
     /// Service.
     pub service: ServiceId,
-    /// A connection through the virtual address.
-    pub connect: Connect,
+    /// Connections through the virtual address: as many as may meet every real server. None where only speaking tells anything (UDP).
+    pub connects: Vec<Connect>,
+    /// What came of speaking through it, when a check of its real servers can.
+    pub spoken: Option<Spoken>,
+    /// What conntrack makes of its packets on this host.
+    pub tracking: Tracking,
+}
+
+/// A check of the real servers, made of the virtual address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spoken {
+    /// Its name, such as `HTTP_GET`.
+    pub check: &'static str,
+    /// What was answered, or what was wrong with it.
+    pub result: Result<String, String>,
+}
+
+/// What conntrack makes of the packets of a service on this host. On a director IPVS takes them before conntrack has confirmed the
+/// connection (measured on Linux 6.1, DR and NAT).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tracking {
+    /// New, then established: this host answers itself, or it is a director of NAT with `net.ipv4.vs.conntrack` = 1.
+    Whole,
+    /// A director with `net.ipv4.vs.conntrack` = 0: every packet is new, but FIN and RST, which are invalid.
+    Unconfirmed,
+    /// A director of DR or TUN with `net.ipv4.vs.conntrack` = 1, which never sees an answer: all but the first are invalid.
+    OneSided,
 }
 
 /// Reverse path filters.

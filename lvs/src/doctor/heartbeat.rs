@@ -5,8 +5,6 @@ use super::facts::{Connect, Peer};
 use super::firewall::{Hook, Outcome, Packet, Ruleset, Tracked, ask};
 use std::net::{IpAddr, Ipv4Addr};
 
-/// The daemons' port, TCP and UDP.
-pub(super) const PORT: u16 = 4379;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
 const VRRP: u8 = 112;
@@ -14,16 +12,16 @@ const VRRP: u8 = 112;
 const VRRP_GROUP: IpAddr = IpAddr::V4(Ipv4Addr::new(224, 0, 0, 18));
 
 /// R2-1: a node that is alive is heard. When it is not, the rule that keeps it away is named.
-pub(super) fn peer(peer: &Peer, rules: &[Ruleset]) -> Finding {
+pub(super) fn peer(peer: &Peer, port: u16, rules: &[Ruleset]) -> Finding {
     let check = "heartbeat";
     let addr = peer.addr;
-    let filtered = blocked(peer, rules);
+    let filtered = blocked(peer, port, rules);
     let alive = peer.alive.clone().or_else(|| match peer.heartbeat {
         Connect::Made => Some("it answers on the port".to_owned()),
         Connect::Refused => Some("it refuses on the port".to_owned()),
         _ => None,
     });
-    let accept = format!("accept TCP and UDP port {PORT} between the nodes, in both directions");
+    let accept = format!("accept TCP and UDP port {port} between the nodes, in both directions");
     match (&peer.heartbeat, filtered, alive) {
         (_, Some(rule), Some(alive)) => Finding::failure(
             check,
@@ -33,17 +31,17 @@ pub(super) fn peer(peer: &Peer, rules: &[Ruleset]) -> Finding {
         (_, Some(rule), None) => {
             Finding::failure(check, format!("{addr}: heartbeat filtered by {rule}"), accept)
         }
-        (Connect::Made, None, _) => Finding::ok(check, format!("{addr}: port {PORT} answers")),
+        (Connect::Made, None, _) => Finding::ok(check, format!("{addr}: port {port} answers")),
         (Connect::Refused, None, _) => Finding::warning(
             check,
-            format!("{addr}: the host is alive, and no daemon listens on port {PORT}"),
+            format!("{addr}: the host is alive, and no daemon listens on port {port}"),
             "start ctdbd there",
         ),
         (Connect::NotTried(why), None, _) => Finding::skipped(check, format!("{addr}: {why}")),
         (_, None, Some(alive)) => Finding::failure(
             check,
             format!(
-                "{addr}: peer alive ({alive}), heartbeat filtered: no answer on port {PORT}, and no rule of this host does it for certain"
+                "{addr}: peer alive ({alive}), heartbeat filtered: no answer on port {port}, and no rule of this host does it for certain"
             ),
             "run `ctdb lvs doctor` there, and look at what is between the two",
         ),
@@ -65,7 +63,7 @@ fn word(connect: &Connect) -> String {
 }
 
 /// The rule that drops one of the heartbeat's packets, and which one.
-fn blocked(peer: &Peer, rules: &[Ruleset]) -> Option<String> {
+fn blocked(peer: &Peer, number: u16, rules: &[Ruleset]) -> Option<String> {
     let (own, iface) = peer.from.as_ref()?;
     let packet = |protocol, state, outward: bool, from_port: Option<u16>, to_port: Option<u16>| Packet {
         iface: Some(iface.clone()),
@@ -76,16 +74,16 @@ fn blocked(peer: &Peer, rules: &[Ruleset]) -> Option<String> {
         dest_port: to_port,
         state,
     };
-    let port = Some(PORT);
+    let port = Some(number);
     let mut tries = Vec::new();
     for (outward, hook, way) in [(false, Hook::Input, "in"), (true, Hook::Output, "out")] {
-        tries.push((hook, packet(UDP, Tracked::New, outward, port, port), format!("UDP {PORT} {way}")));
+        tries.push((hook, packet(UDP, Tracked::New, outward, port, port), format!("UDP {number} {way}")));
         for (state, from, to) in [
             (Tracked::New, None, port),
             (Tracked::Established, None, port),
             (Tracked::Established, port, None),
         ] {
-            tries.push((hook, packet(TCP, state, outward, from, to), format!("TCP {PORT} {way}")));
+            tries.push((hook, packet(TCP, state, outward, from, to), format!("TCP {number} {way}")));
         }
     }
     tries.iter().find_map(|(hook, packet, what)| match ask(rules, *hook, packet) {

@@ -103,12 +103,12 @@ pub fn examine(facts: &Facts) -> Vec<Finding> {
     all.push(network::rp_filter(&facts.reverse_path));
     all.extend(network::tunnel_kernel(&facts.release, &facts.reach, &facts.tunnels));
     all.extend(facts.reach.iter().filter_map(|r| network::tunnel_source(r, &facts.tunnels)));
-    all.extend(facts.peers.iter().map(|p| heartbeat::peer(p, &facts.rules)));
+    all.extend(facts.peers.iter().map(|p| heartbeat::peer(p, facts.port, &facts.rules)));
     all.extend(heartbeat::vrrp(facts.keepalived, &facts.rules));
     all.extend(facts.services.iter().map(|s| service::firewall(s, &facts.rules)));
     all.extend(facts.unread_rules.iter().map(|why| Finding::skipped("firewall", why.clone())));
     all.extend(facts.reach.iter().map(service::listens));
-    all.extend(facts.services.iter().map(service::through));
+    all.extend(facts.services.iter().map(|s| service::through(s, &facts.reach)));
     all.extend(facts.reach.iter().filter_map(|r| service::black_hole(r, &facts.states)));
     all
 }

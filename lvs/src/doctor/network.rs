@@ -56,7 +56,9 @@ pub(super) fn arp(vip: &Vip, neighbours: &BTreeMap<String, IpAddr>) -> Finding {
         None => mac.clone(),
     };
     let who = answers.iter().map(named).collect::<Vec<_>>().join(", ");
-    let remedy = if vip.on_real_servers {
+    let remedy = if vip.on_real_servers && addr.is_ipv6() {
+        "have the address on lo of the real servers only (`ctdb lvs realserver up VIP`), never on an interface to the network"
+    } else if vip.on_real_servers {
         "`ctdb lvs realserver up VIP` on each of them (arp_ignore = 1 and arp_announce = 2 on all and lo), then let routers forget it"
     } else {
         "take the address off the other hosts"
@@ -185,7 +187,8 @@ pub(super) fn tunnel_source(
             check,
             format!("{dest}: packets have the outer source {foreign}, the route prefers {wanted}"),
             format!(
-                "delete the destination and add it again (ipvsadm -d … -r {dest}; the director adds it within one pass)"
+                "delete the destination and add it again (ipvsadm -d … -r {dest}; the director adds it within one pass); when it comes \
+                 back, a rule of this host translates it (nft list ruleset)"
             ),
         ),
     })

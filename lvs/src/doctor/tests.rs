@@ -229,12 +229,51 @@ fn real_servers_listen_and_connections_come_through() {
         (Connect::NotTried("UDP".to_owned()), Verdict::NotLookedAt, "UDP"),
     ] {
         says(&service::listens(&reach(Forward::Dr, connect.clone())), verdict, &[words, "10.0.0.11:80"]);
+        let seen = Through { connects: vec![connect.clone()], ..through() };
         says(
-            &service::through(&Through { service: service(), connect }),
+            &service::through(&seen, &[reach(Forward::Dr, Connect::Made)]),
             verdict,
             &[words, "tcp 192.0.2.1:80"],
         );
     }
+}
+
+fn through() -> Through {
+    Through { service: service(), connects: vec![Connect::Made; 2], spoken: None, tracking: Tracking::Whole }
+}
+
+/// R3-2: beside what the real servers say, and not content with a connection.
+#[test]
+fn r3_2_through_the_virtual_address() {
+    let listening = [reach(Forward::Dr, Connect::Made), reach(Forward::Dr, Connect::Refused)];
+    let with = |connects: &[Connect], spoken: Option<Result<&str, &str>>| {
+        let spoken =
+            spoken.map(|r| Spoken { check: "HTTP_GET", result: r.map(str::to_owned).map_err(str::to_owned) });
+        service::through(&Through { connects: connects.to_vec(), spoken, ..through() }, &listening)
+    };
+    let made = [Connect::Made, Connect::Made];
+    says(&with(&made, None), Verdict::Ok, &["2 of 2 connections", "1 of 2 real servers listen"]);
+    says(
+        &with(&[Connect::Made, Connect::Silent(3500)], None),
+        Verdict::Failure,
+        &[
+            "1 of 2 connections: no answer in 3500 ms",
+            "1 of 2 real servers listen",
+            "compare with the lines `listens`",
+        ],
+    );
+    says(&with(&made, Some(Ok("/: status 200"))), Verdict::Ok, &["HTTP_GET passes", "/: status 200"]);
+    says(
+        &with(&made, Some(Err("/: no whole answer within 5 s"))),
+        Verdict::Failure,
+        &[
+            "connections through the virtual address are made, and HTTP_GET fails on them: /: no whole answer",
+            "NEW packets only",
+        ],
+    );
+    // UDP: nothing but speaking tells anything.
+    says(&with(&[], Some(Ok("0 answers"))), Verdict::Ok, &["0 answers"]);
+    says(&with(&[], Some(Err("no answer"))), Verdict::Failure, &["no answer"]);
 }
 
 #[test]
@@ -288,10 +327,11 @@ fn facts() -> Facts {
         reverse_path: ReversePath::default(),
         tunnels: BTreeMap::new(),
         peers: vec![],
+        port: 4379,
         keepalived: false,
         rules: vec![],
         unread_rules: vec!["rules cannot be read by nft: no right".to_owned()],
-        services: vec![Through { service: service(), connect: Connect::Made }],
+        services: vec![through()],
         states: BTreeMap::new(),
     }
 }

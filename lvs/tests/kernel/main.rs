@@ -4,6 +4,7 @@
 //! Every test works in network namespaces of its own, but one unloads the module `ip_vs`: outside the machine they are not for use.
 
 mod control;
+mod doctor;
 mod keepalived;
 mod net;
 mod reports;

@@ -35,7 +35,7 @@ impl Surroundings for Text {
     }
 }
 
-fn config(text: &'static str) -> Config {
+pub(crate) fn config(text: &'static str) -> Config {
     lvs::config::load("vs.conf", &Text(text)).unwrap_or_else(|e| panic!("{e:#?}")).0
 }
 

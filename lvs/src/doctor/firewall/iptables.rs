@@ -132,7 +132,7 @@ fn field(option: &str, value: &str) -> Option<Field> {
         "--sport" | "--sports" | "--source-port" | "--source-ports" => Field::SourcePort(ports(value)?),
         "--state" | "--ctstate" => {
             let has = |state: &str| value.split(',').any(|s| s == state);
-            Field::State { new: has("NEW"), established: has("ESTABLISHED") }
+            Field::State { new: has("NEW"), established: has("ESTABLISHED"), invalid: has("INVALID") }
         }
         _ => return None,
     })

@@ -178,7 +178,7 @@ impl Reader<'_> {
             }
         } else if get("/ct/key") == Some("state") {
             let has = |state: &str| values.iter().any(|v| v.as_str() == Some(state));
-            Some(Field::State { new: has("new"), established: has("established") })
+            Some(Field::State { new: has("new"), established: has("established"), invalid: has("invalid") })
         } else {
             None
         };

@@ -12,17 +12,21 @@ const PATIENCE: Duration = Duration::from_millis(3500);
 /// So many at a time.
 const WIDTH: usize = 64;
 
-/// Tries all of them.
+/// Tries all of them, each once.
 pub(super) fn all(targets: BTreeSet<SocketAddr>) -> BTreeMap<SocketAddr, Connect> {
-    let targets: Vec<SocketAddr> = targets.into_iter().collect();
-    let mut found = BTreeMap::new();
+    each(targets.into_iter().collect()).into_iter().collect()
+}
+
+/// Tries each as often as it is named.
+pub(super) fn each(targets: Vec<SocketAddr>) -> Vec<(SocketAddr, Connect)> {
+    let mut found = Vec::new();
     for some in targets.chunks(WIDTH) {
         thread::scope(|scope| {
             let tries: Vec<_> = some.iter().map(|to| (*to, scope.spawn(move || one(*to)))).collect();
             for (to, task) in tries {
                 let seen =
                     task.join().unwrap_or_else(|_| Connect::NotTried("the attempt was cut short".to_owned()));
-                found.insert(to, seen);
+                found.push((to, seen));
             }
         });
     }

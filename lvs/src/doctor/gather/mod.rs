@@ -6,11 +6,13 @@
 mod arp;
 mod connect;
 mod files;
+mod ndp;
+mod neighbour;
 mod route;
+mod through;
 mod tunnel;
 
-use super::facts::{Connect, Facts, Peer, Reach, ReversePath, Route, Through, Vip, connection_states};
-use super::heartbeat::PORT;
+use super::facts::{Connect, Facts, Peer, Reach, ReversePath, Route, Vip, connection_states};
 use crate::config::Config;
 use crate::ipvs::selftest::{self, Method};
 use crate::ipvs::{Ipvs, Kernel};
@@ -28,6 +30,8 @@ pub struct Question {
     pub vip: Option<IpAddr>,
     /// Private addresses of the cluster's nodes, this one's, too.
     pub nodes: Vec<IpAddr>,
+    /// The daemons' port, TCP and UDP.
+    pub port: u16,
     /// For how long tunnelled packets are watched.
     pub window: Duration,
     /// Whether the self-test is made.
@@ -44,6 +48,7 @@ pub fn gather(question: &Question) -> Facts {
     let mut kernel = Kernel::open();
     let reading = kernel.as_mut().ok().and_then(|k| k.read().ok());
     let connections = reading.as_ref().map(|r| r.connections().values().sum());
+    let table = reading.map(|r| r.table).unwrap_or_default();
     let ipvs = kernel.and_then(|mut k| k.info());
     let self_test = test(question, &targets, ipvs.is_ok());
     let local = route::addresses();
@@ -74,11 +79,17 @@ pub fn gather(question: &Question) -> Facts {
         vips,
         neighbours: files::neighbours(),
         tunnels: watched,
-        peers: question.nodes.iter().filter(|n| !here(**n)).map(|n| peer(*n, &routes, &connect)).collect(),
+        peers: question
+            .nodes
+            .iter()
+            .filter(|n| !here(**n))
+            .map(|n| peer(*n, question.port, &local, &routes, &connect))
+            .collect(),
+        port: question.port,
         keepalived: std::path::Path::new("/etc/keepalived/keepalived.conf").exists(),
         rules: rules.0,
         unread_rules: rules.1,
-        services: services(&targets).into_iter().map(|s| through(s, &here, &connect)).collect(),
+        services: through::all(&question.config, &services(&targets), &here, &table),
         states: files::text("/proc/net/ip_vs_conn").map(|t| connection_states(&t)).unwrap_or_default(),
     }
 }
@@ -129,12 +140,9 @@ fn vips(question: &Question, targets: &[Target], local: &[route::Local]) -> Vec<
         let near = |iface: &&route::Local| route::in_network(addr, iface.1, iface.2) && iface.0 != "lo";
         let iface =
             here.clone().filter(|i| i != "lo").or_else(|| local.iter().find(near).map(|l| l.0.clone()));
-        let answers = match (addr, iface) {
-            (IpAddr::V6(_), _) => {
-                Err("Linux does not answer for an IPv6 address of lo, so nobody is asked".to_owned())
-            }
-            (_, None) => Err("no interface of this host is in its network".to_owned()),
-            (IpAddr::V4(v4), Some(iface)) => arp::ask(&iface, v4)
+        let answers = match iface {
+            None => Err("no interface of this host is in its network".to_owned()),
+            Some(iface) => neighbour::ask(&iface, addr, local)
                 .map(|macs| (iface.clone(), macs))
                 .map_err(|e| format!("cannot ask on {iface}: {e}")),
         };
@@ -152,16 +160,10 @@ fn wanted(question: &Question, targets: &[Target], here: &dyn Fn(IpAddr) -> bool
         .iter()
         .filter(|(s, d, _)| tcp(s) && d.port > 0)
         .map(|(_, d, _)| SocketAddr::new(d.addr, d.port));
-    let virtual_ones = targets.iter().filter_map(|(s, _, _)| match s {
-        ServiceId::Addr { addr, port, protocol: Protocol::Tcp } if *port > 0 && !here(*addr) => {
-            Some(SocketAddr::new(*addr, *port))
-        }
-        _ => None,
-    });
     let nodes = question.nodes.iter().filter(|n| !here(**n));
     // Any port tells that a host is alive; this one is mostly let through.
-    let nodes = nodes.flat_map(|n| [SocketAddr::new(*n, PORT), SocketAddr::new(*n, 22)]);
-    real.chain(virtual_ones).chain(nodes).collect()
+    let nodes = nodes.flat_map(|n| [SocketAddr::new(*n, question.port), SocketAddr::new(*n, 22)]);
+    real.chain(nodes).collect()
 }
 
 fn reach(
@@ -179,35 +181,21 @@ fn reach(
     Reach { service: *service, dest: *dest, forward: *forward, route, connect }
 }
 
-fn through(
-    service: ServiceId,
-    here: &dyn Fn(IpAddr) -> bool,
-    connect: &dyn Fn(IpAddr, u16) -> Connect,
-) -> Through {
-    let connect = match service {
-        ServiceId::Addr { addr, .. } if here(addr) => Connect::NotTried(
-            "the virtual address is on this host; run `ctdb lvs doctor` on another node, too, to connect through it".to_owned(),
-        ),
-        ServiceId::Addr { port: 0, .. } => Connect::NotTried("it has every port".to_owned()),
-        ServiceId::Addr { addr, port, protocol: Protocol::Tcp } => connect(addr, port),
-        ServiceId::Addr { .. } => Connect::NotTried("UDP tells nobody whether it is heard".to_owned()),
-        ServiceId::Fwmark { .. } => Connect::NotTried("a firewall mark names no address".to_owned()),
-    };
-    Through { service, connect }
-}
-
 fn peer(
     addr: IpAddr,
+    port: u16,
+    local: &[route::Local],
     routes: &BTreeMap<IpAddr, Result<Route, String>>,
     connect: &dyn Fn(IpAddr, u16) -> Connect,
 ) -> Peer {
     let route = routes.get(&addr).and_then(|r| r.as_ref().ok());
     let by_arp = || {
-        let (IpAddr::V4(v4), Some(route)) = (addr, route) else { return None };
-        if route.gateway.is_some() {
-            return None;
-        }
-        arp::ask(&route.iface, v4).ok().filter(|macs| !macs.is_empty()).map(|_| "it answers ARP".to_owned())
+        let route = route.filter(|r| r.gateway.is_none())?;
+        let word = if addr.is_ipv4() { "it answers ARP" } else { "it answers neighbour solicitations" };
+        neighbour::ask(&route.iface, addr, local)
+            .ok()
+            .filter(|macs| !macs.is_empty())
+            .map(|_| word.to_owned())
     };
     let alive = match connect(addr, 22) {
         Connect::Made => Some("TCP port 22 answers".to_owned()),
@@ -215,7 +203,7 @@ fn peer(
         _ => by_arp(),
     };
     let from = route.and_then(|r| Some((r.source?, r.iface.clone())));
-    Peer { addr, from, alive, heartbeat: connect(addr, PORT) }
+    Peer { addr, from, alive, heartbeat: connect(addr, port) }
 }
 
 fn reverse_path(vips: &[Vip]) -> ReversePath {

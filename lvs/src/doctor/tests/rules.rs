@@ -61,7 +61,7 @@ const TO_WEB: &str =
     r#"{"match":{"op":"==","left":{"meta":{"key":"l4proto"}},"right":"tcp"}},{"jump":{"target":"web"}}"#;
 
 fn judged(rules: &[Ruleset]) -> Finding {
-    service::firewall(&Through { service: service(), connect: Connect::Made }, rules)
+    service::firewall(&through(), rules)
 }
 
 #[test]
@@ -94,6 +94,45 @@ fn r2_6_new_only() {
     ] {
         says(&judged(&nft_chain("drop", "input", &rules)), Verdict::Ok, &[]);
     }
+}
+
+/// On a director conntrack never sees a connection confirmed: what is right for a host that answers itself is wrong there.
+#[test]
+fn r2_6_a_directors_packets_are_new_or_invalid() {
+    let on = |tracking, rules: &[Ruleset]| service::firewall(&Through { tracking, ..through() }, rules);
+    let stateful = nft_chain("drop", "input", &[ESTABLISHED, HTTP_NEW]);
+    says(&on(Tracking::Whole, &stateful), Verdict::Ok, &["new and established"]);
+    says(
+        &on(Tracking::Unconfirmed, &stateful),
+        Verdict::Warning,
+        &[
+            "FIN and RST are INVALID",
+            "policy drop of nft inet filter c",
+            "15 minutes",
+            "without a look at the state",
+        ],
+    );
+    says(
+        &on(Tracking::OneSided, &stateful),
+        Verdict::Failure,
+        &["all packets but the first are INVALID", "policy drop", "vs.conntrack = 0"],
+    );
+    says(
+        &on(Tracking::Unconfirmed, &iptables(R2)),
+        Verdict::Warning,
+        &["the policy drop of iptables filter INPUT"],
+    );
+    let invalid = nft_chain("accept", "input", &[VMAP]);
+    says(&on(Tracking::Unconfirmed, &invalid), Verdict::Warning, &["ct state invalid drop"]);
+    for tracking in [Tracking::Whole, Tracking::Unconfirmed, Tracking::OneSided] {
+        says(&on(tracking, &nft_chain("drop", "input", &[HTTP])), Verdict::Ok, &[]);
+    }
+    // UDP has no end that could be lost.
+    let dns = ServiceId::addr(ip("192.0.2.1"), 53, Protocol::Udp);
+    let udp = Through { service: dns, tracking: Tracking::Unconfirmed, ..through() };
+    let new =
+        iptables("*filter\n:INPUT DROP [0:0]\n-A INPUT -p udp -m state --state NEW -j ACCEPT\nCOMMIT\n");
+    says(&service::firewall(&udp, &new), Verdict::Ok, &["new and new"]);
 }
 
 #[test]
@@ -140,7 +179,7 @@ fn peer(alive: bool, heartbeat: Connect) -> Peer {
 fn r2_1_the_rule_that_filters_the_heartbeat_is_named() {
     let silent = || Connect::Silent(3500);
     says(
-        &heartbeat::peer(&peer(true, silent()), &iptables(R2)),
+        &heartbeat::peer(&peer(true, silent()), 4379, &iptables(R2)),
         Verdict::Failure,
         &[
             "192.168.20.42: peer alive (it answers ARP), heartbeat filtered by the policy drop of iptables filter INPUT",
@@ -149,7 +188,7 @@ fn r2_1_the_rule_that_filters_the_heartbeat_is_named() {
     );
     // TCP gets through, so a connection alone would have told nothing.
     says(
-        &heartbeat::peer(&peer(true, Connect::Made), &nft_chain("accept", "input", &[DROP_4379])),
+        &heartbeat::peer(&peer(true, Connect::Made), 4379, &nft_chain("accept", "input", &[DROP_4379])),
         Verdict::Failure,
         &[
             "nft inet filter c handle 10: protocol udp dport 4379 drop",
@@ -158,27 +197,27 @@ fn r2_1_the_rule_that_filters_the_heartbeat_is_named() {
         ],
     );
     says(
-        &heartbeat::peer(&peer(false, silent()), &nft_chain("accept", "output", &[DROP_4379])),
+        &heartbeat::peer(&peer(false, silent()), 4379, &nft_chain("accept", "output", &[DROP_4379])),
         Verdict::Failure,
         &["heartbeat filtered by", "UDP 4379 out"],
     );
     let rule =
         R2.replace("-A INPUT -p icmp", "-A INPUT -s 192.168.20.42/32 -i priv+ -j DROP\n-A INPUT -p icmp");
     says(
-        &heartbeat::peer(&peer(true, silent()), &iptables(&rule)),
+        &heartbeat::peer(&peer(true, silent()), 4379, &iptables(&rule)),
         Verdict::Failure,
         &["-s 192.168.20.42/32 -i priv+ -j DROP"],
     );
     // Of another interface, or another peer.
     for other in ["-s 192.168.20.43/32 -j DROP", "-i pub0 -j DROP", "! -s 192.168.20.0/24 -j DROP"] {
         let rules = iptables(&format!("*filter\n:INPUT ACCEPT [0:0]\n-A INPUT {other}\nCOMMIT\n"));
-        says(&heartbeat::peer(&peer(true, Connect::Made), &rules), Verdict::Ok, &["port 4379 answers"]);
+        says(&heartbeat::peer(&peer(true, Connect::Made), 4379, &rules), Verdict::Ok, &["port 4379 answers"]);
     }
 }
 
 #[test]
 fn r2_1_without_a_rule_of_this_host() {
-    let with = |alive, connect| heartbeat::peer(&peer(alive, connect), &[]);
+    let with = |alive, connect| heartbeat::peer(&peer(alive, connect), 4379, &[]);
     says(
         &with(true, Connect::Silent(9)),
         Verdict::Failure,
