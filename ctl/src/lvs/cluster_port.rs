@@ -50,7 +50,7 @@ mod tests {
         };
         assert_eq!(running(dir.path(), dir.path()), None, "no pid file");
         assert_eq!(seen("/usr/sbin/ctdbd\0--port=43790\0", "CTDB_PORT=5\0"), Some(43790));
-        assert_eq!(seen("ctdbd\0-i\0--port\043791\0", ""), Some(43791));
+        assert_eq!(seen("ctdbd\0-i\0--port\x0043791\0", ""), Some(43791));
         assert_eq!(seen("ctdbd\0-i\0", "A=1\0CTDB_PORT=43792\0"), Some(43792));
         assert_eq!(seen("ctdbd\0-i\0", "A=1\0"), Some(DEFAULT_PORT));
         assert_eq!(seen("sh\0ctdbd\0--port=9\0", ""), None, "another process has the number now");
