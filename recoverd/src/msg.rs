@@ -8,9 +8,10 @@ use crate::connections::ConnectionUpdate;
 use crate::control::{Answer, Control};
 use crate::model::{Epoch, NodeFlags, Pnn, RunId, RunState, Session};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-/// What a node says about itself: at every change, and every `KeepaliveInterval` as sign of life.
+/// What a node says about itself: at every change to everybody, and to whoever asks for a sign of life.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeState {
     /// Counts up in a session; an older state than one already seen is ignored.
@@ -33,6 +34,13 @@ pub struct NodeState {
     pub partially_online: bool,
     /// Counts up whenever the set of addresses that it could host changes, so that the recmaster looks anew.
     pub availability: u64,
+    /// It asks for signs of life, and answers who asks. False: its version does neither; it announces itself to everybody every
+    /// `KeepaliveInterval` and expects the same.
+    pub asks: bool,
+    /// The receiver shall say at once how it is; that answer wants none.
+    pub answer_wanted: bool,
+    /// From the recmaster: whom it does not reach, or has long waited for. Others find out for themselves whether they do.
+    pub silent: BTreeSet<Pnn>,
 }
 
 /// What is wanted of the recmaster besides a fresh look.

@@ -104,6 +104,9 @@ fn signs_of_life_are_told_apart() {
         uptime_ms: 1,
         partially_online: false,
         availability: 0,
+        asks: true,
+        answer_wanted: false,
+        silent: Default::default(),
     };
     s.sent(&PeerMsg::State(state.clone()));
     s.received(&PeerMsg::State(state));

@@ -180,6 +180,9 @@ impl From<&NodeState> for v1::NodeState {
             uptime_ms: s.uptime_ms,
             partially_online: s.partially_online,
             availability: s.availability,
+            asks: s.asks,
+            answer_wanted: s.answer_wanted,
+            silent: s.silent.iter().map(|p| p.0).collect(),
         }
     }
 }
@@ -198,6 +201,9 @@ impl TryFrom<v1::NodeState> for NodeState {
             uptime_ms: m.uptime_ms,
             partially_online: m.partially_online,
             availability: m.availability,
+            asks: m.asks,
+            answer_wanted: m.answer_wanted,
+            silent: m.silent.into_iter().map(Pnn).collect(),
         })
     }
 }

@@ -45,8 +45,8 @@ const fn inert(name: &'static str, default: u32, kind: Kind) -> Info {
 
 /// All tunables in the order in which `ctdb listvars` prints them.
 pub const ALL: &[Info] = &[
-    works("KeepaliveInterval", 5, "s", "period of keep-alive messages to every peer"),
-    works("KeepaliveLimit", 5, "", "missed keep-alives before a peer counts as DISCONNECTED"),
+    works("KeepaliveInterval", 5, "s", "silence after which a sign of life is asked for"),
+    works("KeepaliveLimit", 5, "", "intervals of silence before a peer counts as DISCONNECTED"),
     works("MonitorInterval", 15, "s", "period of the monitor event; 2, 4, 8 … after a start"),
     works("MonitorTimeoutCount", 20, "", "consecutive time-outs of the monitor event before UNHEALTHY"),
     works("EventScriptTimeout", 30, "s", "for the whole of one event, all scripts together"),
@@ -202,7 +202,7 @@ impl Tunables {
         Duration::from_secs(self.known(name).into())
     }
 
-    /// Period of keep-alives; at least a second.
+    /// Silence after which a peer is asked for a sign of life; at least a second.
     #[must_use]
     pub fn keepalive_interval(&self) -> Duration {
         self.secs("KeepaliveInterval").max(Duration::from_secs(1))

@@ -312,11 +312,12 @@ impl Node {
         let mine = (now.since(self.started).as_millis(), Reverse(self.cfg.me));
         self.peers
             .connected()
-            .filter_map(|(pnn, p)| p.state.as_ref().map(|s| (pnn, s)))
-            .filter(|(_, s)| {
-                s.leader_capable && !s.flags.is_inactive() && s.runstate >= RunState::FirstRecovery
+            .filter(|(_, p)| {
+                p.state.as_ref().is_some_and(|s| {
+                    s.leader_capable && !s.flags.is_inactive() && s.runstate >= RunState::FirstRecovery
+                })
             })
-            .all(|(pnn, s)| (u128::from(s.uptime_ms), Reverse(pnn)) < mine)
+            .all(|(pnn, p)| (p.uptime_ms(now), Reverse(pnn)) < mine)
     }
 
     pub(super) fn leader_deadline(&self) -> Option<Mono> {

@@ -1,7 +1,7 @@
 //! One node of the cluster as a pure machine: `handle(Input, now) -> Vec<Action>`, and `next_deadline()`.
 //!
 //! It joins what CTDB splits between its main daemon and its recovery daemon: run states, flags and health (`lifecycle`,
-//! `health`), the peers (`peers`), who is recmaster (`leader`), the node's own addresses (`ips`, `verify`, `controls`), takeover
+//! `health`), the peers (`peers`, `silence`), who is recmaster (`leader`), the node's own addresses (`ips`, `verify`, `controls`), takeover
 //! requests (`requests`) and, on the recmaster, the runs (`runs`). It does no IO and knows no clock; the driver feeds
 //! everything that happens and performs every action in order.
 
@@ -20,6 +20,7 @@ mod peers;
 mod questions;
 mod requests;
 mod runs;
+mod silence;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -93,8 +94,7 @@ pub struct Node {
     handled: Mono,
     next_id: u64,
     state_seq: u64,
-    /// When our state was last announced, for keep-alives.
-    announced: Mono,
+    silence: silence::Silence,
     banned_until: Option<Mono>,
     peers: peers::Peers,
     leader: leader::Leader,
@@ -124,7 +124,7 @@ impl Node {
             handled: now,
             next_id: 1,
             state_seq: 0,
-            announced: now,
+            silence: silence::Silence::new(now),
             banned_until: cfg.persistent.banned_for.map(|d| now + d),
             peers: peers::Peers::new(&cfg.nodes, cfg.me),
             leader: leader::Leader::new(cfg.persistent.epoch, now),
@@ -186,8 +186,7 @@ impl Node {
 
     /// Everything whose time has come.
     fn due(&mut self, cx: &mut Cx) {
-        self.due_peers(cx);
-        self.due_keepalive(cx);
+        self.due_silence(cx);
         self.due_ban(cx);
         self.due_lifecycle(cx);
         self.due_leader(cx);
@@ -200,9 +199,8 @@ impl Node {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Mono> {
         [
-            Some(self.announced + self.tunables.keepalive_interval()),
             self.banned_until,
-            self.peers.next_deadline(&self.tunables),
+            self.silence_deadline(),
             self.life.next_deadline(),
             self.leader_deadline(),
             self.health.next_deadline(self.runstate),

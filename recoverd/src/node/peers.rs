@@ -1,11 +1,12 @@
 //! The peers: who is connected, and what each last said about itself.
 //!
-//! As in CTDB a peer is DISCONNECTED when its link breaks or when nothing was heard of it for KeepaliveInterval ×
-//! KeepaliveLimit. Its other flags are its own word. Who hosts what is not decided here.
+//! As in CTDB a peer is DISCONNECTED when its link breaks or when it is silent for too long (`silence`). Its other flags are its own
+//! word, told to all at every change. Who hosts what is not decided here.
 
+use super::silence::Signs;
 use super::{Cx, Node, NodeConfig};
-use crate::action::{Action, Kind, Level};
-use crate::model::{Mono, NodeFlags, Pnn, RunState, Session, Tunables};
+use crate::action::{Kind, Level};
+use crate::model::{Mono, NodeFlags, Pnn, RunState, Session};
 use crate::msg::{NodeState, PeerMsg};
 use crate::view::Seat;
 use std::collections::BTreeMap;
@@ -15,11 +16,12 @@ use std::collections::BTreeMap;
 pub(super) struct Peer {
     /// Link up, with the session that came with it.
     pub(super) session: Option<Session>,
-    /// What it last said in this session.
+    /// What it last said in this session, and when that was heard.
     pub(super) state: Option<NodeState>,
+    pub(super) told: Mono,
     /// It was connected before in our life.
     pub(super) known_before: bool,
-    last_heard: Mono,
+    pub(super) signs: Signs,
 }
 
 impl Peer {
@@ -41,6 +43,12 @@ impl Peer {
 
     pub(super) fn connected(&self) -> bool {
         self.session.is_some()
+    }
+
+    /// For how long it has run by its own word, in milliseconds; zero if it has not spoken.
+    pub(super) fn uptime_ms(&self, now: Mono) -> u128 {
+        let said = self.state.as_ref().map_or(0, |s| u128::from(s.uptime_ms));
+        said + now.since(self.told).as_millis()
     }
 }
 
@@ -86,12 +94,12 @@ impl Peers {
     /// Any word of a connected peer is a sign of life. False if it is not connected.
     pub(super) fn heard(&mut self, pnn: Pnn, now: Mono) -> bool {
         let Some(p) = self.map.get_mut(&pnn).filter(|p| p.connected()) else { return false };
-        p.last_heard = now;
+        p.signs.heard(now);
         true
     }
 
-    pub(super) fn next_deadline(&self, tunables: &Tunables) -> Option<Mono> {
-        self.connected().map(|(_, p)| p.last_heard + tunables.keepalive_dead_time()).min()
+    pub(super) fn get_mut(&mut self, pnn: Pnn) -> Option<&mut Peer> {
+        self.map.get_mut(&pnn)
     }
 }
 
@@ -109,7 +117,13 @@ impl Node {
             self.on_peer_down(pnn, "it came back as a new session", cx);
         }
         let Some(peer) = self.peers.map.get_mut(&pnn) else { return };
-        *peer = Peer { session: Some(session), state: None, known_before: true, last_heard: cx.now };
+        *peer = Peer {
+            session: Some(session),
+            state: None,
+            told: cx.now,
+            known_before: true,
+            signs: Signs::new(cx.now),
+        };
         cx.journal(Kind::Peer, None, format!("node {pnn} is connected"));
         cx.log(Level::Notice, format!("connected to node {pnn}"));
         let state = self.own_state(cx.now);
@@ -137,6 +151,7 @@ impl Node {
             return;
         }
         let old = peer.state.replace(state.clone());
+        peer.told = cx.now;
         self.on_peer_epoch(from, state.epoch, state.leads, cx);
         let hosting = |s: &NodeState| (s.flags, s.runstate, s.availability);
         if self.leader.leading() && old.as_ref().map(hosting) != Some(hosting(&state)) {
@@ -148,25 +163,9 @@ impl Node {
             };
             self.request_run_here(cause);
         }
-    }
-
-    pub(super) fn due_peers(&mut self, cx: &mut Cx) {
-        let dead_time = self.tunables.keepalive_dead_time();
-        let silent: Vec<Pnn> = self
-            .peers
-            .connected()
-            .filter(|(_, p)| p.last_heard + dead_time <= cx.now)
-            .map(|(pnn, _)| pnn)
-            .collect();
-        for pnn in silent {
-            self.on_peer_down(pnn, &format!("nothing heard for {} s", dead_time.as_secs()), cx);
-            cx.actions.push(Action::DropPeer { pnn });
-        }
-    }
-
-    pub(super) fn due_keepalive(&mut self, cx: &mut Cx) {
-        if self.announced + self.tunables.keepalive_interval() <= cx.now {
-            self.announce_state(cx);
+        if state.answer_wanted {
+            let mine = self.own_state(cx.now);
+            cx.send(from, PeerMsg::State(mine));
         }
     }
 
@@ -184,12 +183,14 @@ impl Node {
             uptime_ms: u64::try_from(now.since(self.started).as_millis()).unwrap_or(u64::MAX),
             partially_online: self.ips.partially_online(),
             availability: self.ips.availability(),
+            asks: true,
+            answer_wanted: false,
+            silent: self.silent_peers(now),
         }
     }
 
     /// Tells everybody, ourselves included, how this node is.
     pub(super) fn announce_state(&mut self, cx: &mut Cx) {
-        self.announced = cx.now;
         // The recmaster hears it with the request, if one comes right behind.
         let told_otherwise = self.leader.pnn().filter(|_| self.requests.coming);
         let to: Vec<Pnn> =
@@ -198,6 +199,7 @@ impl Node {
             return;
         }
         let state = self.own_state(cx.now);
+        self.silence.announced(&state);
         for pnn in to {
             cx.send(pnn, PeerMsg::State(state.clone()));
         }

@@ -120,8 +120,10 @@ fn answer() -> impl Strategy<Value = Answer> {
 
 fn node_state() -> impl Strategy<Value = NodeState> {
     let numbers = (any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>());
-    (numbers, flags(), runstate(), epoch(), any::<[bool; 3]>()).prop_map(
-        |((seq, session, uptime_ms, availability), flags, runstate, epoch, [leads, capable, partially])| {
+    let silent = proptest::collection::btree_set(pnn(), 0..3);
+    (numbers, flags(), runstate(), epoch(), any::<[bool; 5]>(), silent).prop_map(
+        |((seq, session, uptime_ms, availability), flags, runstate, epoch, bools, silent)| {
+            let [leads, capable, partially, asks, answer_wanted] = bools;
             NodeState {
                 seq,
                 session: Session(session),
@@ -133,6 +135,9 @@ fn node_state() -> impl Strategy<Value = NodeState> {
                 uptime_ms,
                 partially_online: partially,
                 availability,
+                asks,
+                answer_wanted,
+                silent,
             }
         },
     )

@@ -22,6 +22,8 @@ pub(super) struct Bench {
     pub(super) epoch: Epoch,
     /// Events that run, by what they are called with.
     pub(super) running: BTreeMap<String, u64>,
+    /// Whether the peer's version asks for signs of life, and whether it does with what it says.
+    pub(super) asking: (bool, bool),
     seq: u64,
 }
 
@@ -38,6 +40,7 @@ impl Bench {
             kernel: world.hosts[0].kernel.clone(),
             epoch: Epoch { number: 1, pnn: PEER },
             running: BTreeMap::new(),
+            asking: (true, false),
             seq: 0,
         };
         bench.feed(Input::Start);
@@ -106,6 +109,9 @@ impl Bench {
             uptime_ms: 0,
             partially_online: false,
             availability: 0,
+            asks: self.asking.0,
+            answer_wanted: self.asking.1,
+            silent: Default::default(),
         };
         self.peer(PeerMsg::State(state))
     }

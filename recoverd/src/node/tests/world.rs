@@ -22,6 +22,7 @@ pub(super) struct Host {
     pub(super) exited: Option<u8>,
     pub(super) fail: BTreeMap<&'static str, EventOutcome>,
     session: u64,
+    deadline: Option<Mono>,
 }
 
 pub(super) struct World {
@@ -30,6 +31,10 @@ pub(super) struct World {
     pub(super) replies: BTreeMap<u64, Reply>,
     pub(super) cfg: Config,
     pub(super) controls: Vec<(u32, u32, &'static str)>,
+    /// Messages to other nodes.
+    pub(super) sent: usize,
+    /// What one sends to the other is lost, and nobody sees the link break.
+    pub(super) mute: BTreeSet<(u32, u32)>,
     queue: BTreeMap<(Mono, u64), (u32, u64, Input)>,
     seq: u64,
     links: BTreeSet<(u32, u32)>,
@@ -71,6 +76,7 @@ impl World {
             exited: None,
             fail: BTreeMap::new(),
             session: 0,
+            deadline: None,
         };
         let mut world = Self {
             hosts: (0..nodes).map(|_| host()).collect(),
@@ -78,6 +84,8 @@ impl World {
             replies: BTreeMap::new(),
             cfg,
             controls: Vec::new(),
+            sent: 0,
+            mute: BTreeSet::new(),
             queue: BTreeMap::new(),
             seq: 0,
             links: BTreeSet::new(),
@@ -107,6 +115,7 @@ impl World {
         let cfg =
             Config { me: Pnn(n), session: Session(u64::from(n) * 1000 + host.session), ..self.cfg.clone() };
         host.node = Some(Node::new(cfg, self.now));
+        host.deadline = None;
         host.exited = None;
         self.push(n, Duration::ZERO, Input::Start);
         for peer in 0..self.hosts.len() as u32 {
@@ -116,7 +125,7 @@ impl World {
         }
     }
 
-    fn connect(&mut self, a: u32, b: u32) {
+    pub(super) fn connect(&mut self, a: u32, b: u32) {
         self.links.extend([(a, b), (b, a)]);
         for (x, y) in [(a, b), (b, a)] {
             let session = Session(u64::from(y) * 1000 + self.hosts[y as usize].session);
@@ -198,7 +207,8 @@ impl World {
         loop {
             let tick = (0u32..)
                 .zip(&self.hosts)
-                .filter_map(|(n, h)| h.node.as_ref()?.next_deadline().map(|t| (t.max(self.now), n)))
+                .filter(|(_, h)| h.node.is_some())
+                .filter_map(|(n, h)| h.deadline.map(|t| (t.max(self.now), n)))
                 .min();
             let queued = self.queue.keys().next().copied();
             match (queued, tick) {
@@ -220,8 +230,11 @@ impl World {
     }
 
     fn step(&mut self, n: u32, input: Input) {
-        let Some(node) = &mut self.hosts[n as usize].node else { return };
-        for action in node.handle(input, self.now) {
+        let host = &mut self.hosts[n as usize];
+        let Some(node) = &mut host.node else { return };
+        let actions = node.handle(input, self.now);
+        host.deadline = node.next_deadline();
+        for action in actions {
             self.perform(n, action);
         }
         for addr in &self.cfg.public_addresses {
@@ -240,7 +253,8 @@ impl World {
                 if let PeerMsg::Control { control, .. } = &msg {
                     self.controls.push((n, to.0, control.kind().as_str()));
                 }
-                if self.links.contains(&(n, to.0)) {
+                self.sent += 1;
+                if self.links.contains(&(n, to.0)) && !self.mute.contains(&(n, to.0)) {
                     self.push(to.0, Duration::from_micros(200), Input::Peer { from: Pnn(n), msg });
                 }
             }
@@ -276,6 +290,14 @@ impl World {
                 self.replies.insert(id, reply);
             }
             Action::Journal(entry) => host.journal.push(entry),
+            Action::DropPeer { pnn } => {
+                self.links.remove(&(n, pnn.0));
+                self.links.remove(&(pnn.0, n));
+                if !self.mute.contains(&(n, pnn.0)) {
+                    let why = "it closed the link".to_owned();
+                    self.push(pnn.0, Duration::from_millis(1), Input::PeerDown { pnn: Pnn(n), why });
+                }
+            }
             Action::Exit { code, .. } => {
                 host.exited = Some(code);
                 host.node = None;
@@ -285,7 +307,6 @@ impl World {
             | Action::StopAnnounce { .. }
             | Action::PublicAddresses { .. }
             | Action::Persist(_)
-            | Action::DropPeer { .. }
             | Action::Log { .. } => {}
         }
     }
