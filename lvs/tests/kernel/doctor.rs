@@ -231,11 +231,11 @@ fn r3_3_a_good_director_has_no_bad_line() {
         ("ip_vs", "IPVS 1."),
         ("forwarding", "DR: "),
         ("conn_tab_bits", "0 connections in a table of 4096"),
-        ("segment", "10.9.0.3:80 is on the link eth0"),
         ("heartbeat", "10.9.0.1: port 43790 answers"),
     ] {
         says(&lines, check, word, Verdict::Ok, &[]);
     }
+    assert_eq!(of(&lines, "segment", "10.9.0.3:80 is on the link eth0").len(), 2, "for each service");
     for vip in ["10.9.0.100", "10.9.0.101"] {
         says(&lines, "arp", vip, Verdict::Ok, &["nobody else answers"]);
         assert_eq!(of(&lines, "listens", &format!("of tcp {vip}:80")).len(), 2, "{lines:#?}");

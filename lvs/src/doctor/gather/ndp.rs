@@ -60,7 +60,8 @@ mod tests {
         assert_eq!(answer(&asked, addr), None);
         let mut reply = asked.clone();
         reply[6..12].copy_from_slice(&[2, 0, 0, 0, 0, 9]);
-        reply[HEADERS] = ADVERTISEMENT;
+        assert_eq!(reply[HEADERS], 135);
+        reply[HEADERS] = 136;
         assert_eq!(answer(&reply, addr), Some([2, 0, 0, 0, 0, 9]));
         assert_eq!(answer(&reply, "fd00::1".parse().unwrap()), None);
         for len in 0..HEADERS + 24 {
