@@ -36,10 +36,11 @@ fn own_script_sees_events_arguments_and_environment() {
     let (iface, text) = (c.iface.clone(), address.to_string());
     let releases = format!("releaseip {iface} {address} 24");
     let takes = format!("takeip {iface} {address} 24");
-    assert_eq!((count(&c, 0, &releases), count(&c, 1, &takes)), (0, 0));
+    // At the start an address may have been with another node for a moment.
+    let before = (count(&c, 0, &releases), count(&c, 1, &takes));
     let reallocated: Vec<usize> = (0..3).map(|n| count(&c, n, "ipreallocated")).collect();
     let _ = c.ctdb(2, &["moveip", &text, "1"]);
-    assert_eq!((count(&c, 0, &releases), count(&c, 1, &takes)), (1, 1));
+    assert_eq!((count(&c, 0, &releases), count(&c, 1, &takes)), (before.0 + 1, before.1 + 1));
     for (node, times) in reallocated.into_iter().enumerate() {
         assert!(count(&c, node, "ipreallocated") > times, "node {node}: {:?}", record(&c, node));
     }
