@@ -13,6 +13,9 @@ mod proofs;
 mod thread;
 mod wire;
 
+#[cfg(test)]
+mod tests;
+
 pub use clocks::now;
 pub use handle::{LeaseHandle, LeaseSetup, Waiting};
 pub use proofs::Proofs;

@@ -212,6 +212,7 @@ impl Thread {
             }
             LeaseAction::Lapsed { session } => {
                 let deadline = self.deadline.take();
+                self.diary.lapsed();
                 self.shown.deadline.store(0, Ordering::Relaxed);
                 self.lapses += 1;
                 if let Some(gate) = &self.gate {
@@ -253,22 +254,37 @@ impl Thread {
         }
     }
 
-    fn renew(&self, deadline: Clocks) {
-        let Some(gate) = &self.gate else { return };
+    fn renew(&mut self, deadline: Clocks) {
+        let Some(gate) = self.gate.clone() else { return };
         let left = || clocks::left(deadline);
-        if matches!(gate.renew(&left), Renewal::NoLease | Renewal::TablesGone) {
-            gate.open(&left);
-        }
+        let found = match gate.renew(&left) {
+            Renewal::Renewed(_) => return self.diary.renewed(clocks::now().boot),
+            Renewal::TooLate => return,
+            Renewal::NoLease => "the gate was found shut",
+            Renewal::TablesGone => "the gate's tables were found gone",
+        };
+        self.open_again(&gate, &left, found);
     }
 
-    /// The tables were put back shut: open them again for what is left of the lease.
-    fn reopen(&self) {
-        if let (Some(gate), Some(deadline)) = (&self.gate, self.deadline)
+    /// The tables were put back shut, or the gate shut because it was not renewed in time: open it again for what is left of the lease.
+    fn reopen(&mut self) {
+        if let (Some(gate), Some(deadline)) = (self.gate.clone(), self.deadline)
             && gate.is_shut()
             && self.lease.may_serve(clocks::now())
         {
-            let left = || clocks::left(deadline);
-            gate.open(&left);
+            self.open_again(&gate, &|| clocks::left(deadline), "the gate was found shut");
+        }
+    }
+
+    fn open_again(&mut self, gate: &Gate, left: &dyn Fn() -> Duration, found: &str) {
+        let opened = match gate.open(left) {
+            Renewal::Renewed(_) => true,
+            // The lease is as good as over.
+            Renewal::TooLate => return,
+            Renewal::NoLease | Renewal::TablesGone => false,
+        };
+        if let Some(text) = self.diary.found_shut(found, opened, clocks::now().boot) {
+            self.tell(LeaseNews::Journal(text));
         }
     }
 
