@@ -53,6 +53,14 @@ pub enum Action {
         /// The address.
         addr: IpAddr,
     },
+    /// An address that is assigned elsewhere was found here: ask on the wire who else has it, and write both Ethernet addresses to the
+    /// journal. Nothing waits for it.
+    AskHolder {
+        /// The interface that carries it here.
+        iface: String,
+        /// The address.
+        addr: IpAddr,
+    },
     /// The node's public addresses are these from now on, those included that are still being let go. What holds packets of public
     /// addresses back must know a new one before anything that follows is done.
     PublicAddresses {

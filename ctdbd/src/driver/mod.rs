@@ -7,6 +7,7 @@ mod answers;
 mod connections;
 mod events;
 mod held;
+mod holders;
 mod lease;
 mod perform;
 mod reload;
@@ -23,7 +24,7 @@ use crate::lock::{LockEvent, LockHandle, LockRecord, Ticket};
 use crate::logging::LogHandle;
 use crate::lvs::Lvs;
 use crate::netif::Netif;
-use crate::packet::Announcements;
+use crate::packet::{Announcements, Claim};
 use crate::peer::{Dialer, LinkEvent, LinkTable, PeerClient, Up};
 use crate::statistics::{Count, Now, Statistics};
 use crate::trace::{TARGET, variant};
@@ -55,6 +56,7 @@ struct Inboxes {
     calls: mpsc::Receiver<Asked>,
     finds: mpsc::Receiver<(Pnn, oneshot::Sender<Option<PeerClient>>)>,
     clients: mpsc::UnboundedReceiver<connections::Seen>,
+    claims: mpsc::UnboundedReceiver<Claim>,
     nodes_read: mpsc::UnboundedReceiver<reload::NodesRead>,
     term: Signal,
     int: Signal,
@@ -137,6 +139,7 @@ impl Driver {
                     let _ = answer.send(self.links.client(pnn));
                 }
                 Some(seen) = boxes.clients.recv() => self.on_clients_seen(seen),
+                Some(claim) = boxes.claims.recv() => self.on_claim(claim),
                 Some(read) = boxes.nodes_read.recv() => self.on_nodes_read(read),
                 _ = boxes.term.recv() => self.feed(Input::Terminate),
                 _ = boxes.int.recv() => self.feed(Input::Terminate),

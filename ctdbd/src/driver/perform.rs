@@ -64,6 +64,7 @@ impl Driver {
                     a.stop(addr);
                 }
             }
+            Action::AskHolder { iface, addr } => self.ask_holder(iface, addr),
             Action::PublicAddresses { list } => self.public_addresses(list),
             Action::Lock(LockAction::Acquire) => {
                 if let Some(lock) = &mut self.lock {

@@ -22,7 +22,7 @@ use crate::logging::LogHandle;
 use crate::lvs::Lvs;
 use crate::netif::{Netif, NetifError, Watch};
 use crate::nodes_state::NodesState;
-use crate::packet::{Announcements, Announcer};
+use crate::packet::{self, Announcements, Announcer};
 use crate::peer::{self, Dialer, Identity, LinkTable, NodeService};
 use crate::statistics::Statistics;
 use recoverd::action::Persistent;
@@ -144,6 +144,12 @@ pub async fn run(config: Config, cli: Cli, log: LogHandle) -> Result<(u8, String
         .collect::<BTreeMap<_, _>>();
     let node_service = NodeService::spawn(listener, Arc::clone(&id), links.clone(), calls.clone());
     let lvs = Lvs::spawn(&config.paths.base, &config.paths.vardir, public.subscribe(), journal.clone());
+    let (claims, claims_rx) = mpsc::unbounded_channel();
+    if let Err(e) = packet::listen(public.subscribe(), claims) {
+        tracing::warn!(
+            "others who have a public address of this node will not be heard: {e}; ctdbd needs CAP_NET_RAW"
+        );
+    }
     let (reload, nodes_read) = Reload::new(&config, cli, id, links, calls.clone(), public);
     let local_service = LocalService::spawn(local, config.pnn, calls, finds, &statistics);
     let announcements = match Announcer::open(netif.clone()) {
@@ -162,6 +168,7 @@ pub async fn run(config: Config, cli: Cli, log: LogHandle) -> Result<(u8, String
         calls: calls_rx,
         finds: finds_rx,
         clients: clients_rx,
+        claims: claims_rx,
         nodes_read,
         term: signal(SignalKind::terminate()).map_err(system("watch SIGTERM"))?,
         int: signal(SignalKind::interrupt()).map_err(system("watch SIGINT"))?,

@@ -4,10 +4,13 @@
 //! black-holes clients (DESIGN §10). Whether and how often to announce is the caller's decision; here frames are built
 //! ([`frames`]), sent through one socket ([`Announcer`]) and repeated until the address is released ([`Announcements`]): the first of each
 //! address at once, repetitions at a limited rate ([`pace`]).
+//! The other way round, [`listen`] hears others who have an address of ours.
 //! Frames leave complete, through a packet socket: the source of an advertisement may then be an address that the gate still holds.
 
 mod announcer;
+mod claims;
 mod frames;
+mod listen;
 mod pace;
 mod repeat;
 
@@ -15,4 +18,6 @@ mod repeat;
 mod tests;
 
 pub use announcer::{Announcer, PacketError};
+pub use claims::{Claim, mark, text as mac_text};
+pub use listen::listen;
 pub use repeat::{Announcements, Series};

@@ -1,14 +1,16 @@
 //! Frames byte by byte, and on a real wire: a veth pair in a namespace of its own.
 
 use super::frames::announcement;
-use super::{Announcements, Announcer, Series};
+use super::{Announcements, Announcer, Claim, Series, listen};
 use crate::netif::Netif;
 use crate::testns::{in_own_network, set_link, veth};
+use recoverd::model::PublicAddress;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::Read;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, watch};
 
 const MAC: [u8; 6] = [2, 0, 0, 0, 0, 0x11];
 
@@ -98,6 +100,41 @@ fn announcements_reach_the_other_end_of_the_wire() {
             .announce_all(&[("lo".to_owned(), ip("10.0.0.1")), ("pub".to_owned(), ip("10.0.0.2"))])
             .await;
         assert_eq!(all.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false]);
+    });
+}
+
+/// R2-2: whoever else has one of our addresses is heard, whoever has another one does not wake anybody.
+#[test]
+fn others_who_have_our_addresses_are_heard() {
+    in_own_network("packet::tests::others_who_have_our_addresses_are_heard", || async {
+        veth("pub", "far").await;
+        let of = |addr: &str| PublicAddress { addr: ip(addr), prefix: 24, ifaces: vec!["pub".into()] };
+        let (public, seen) = watch::channel(Arc::from(vec![of("10.0.0.1"), of("fd00::1")]));
+        let (claims, mut heard) = mpsc::unbounded_channel();
+        listen(seen, claims).unwrap();
+        let netif = Netif::requests_only().unwrap();
+        let mac = netif.hardware("far").await.unwrap().mac.unwrap();
+        let announcer = Announcer::open(netif).unwrap();
+        // Not ours, ours, and ours again, which is told once.
+        for addr in ["10.0.0.2", "10.0.0.1", "10.0.0.1"] {
+            announcer.announce("far", ip(addr)).await.unwrap();
+        }
+        let claim = |last: u8| Claim { addr: [10, 0, 0, last].into(), mac, node: None };
+        let next = async |heard: &mut mpsc::UnboundedReceiver<Claim>| {
+            tokio::time::timeout(Duration::from_secs(20), heard.recv())
+                .await
+                .expect("nothing is heard")
+                .unwrap()
+        };
+        assert_eq!(next(&mut heard).await, claim(1));
+        public.send_replace(Arc::from(vec![of("10.0.0.2")]));
+        let begin = Instant::now();
+        while heard.is_empty() {
+            assert!(begin.elapsed() < Duration::from_secs(20), "a new address is never listened for");
+            announcer.announce("far", ip("10.0.0.2")).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(next(&mut heard).await, claim(2));
     });
 }
 

@@ -13,6 +13,7 @@ mod network;
 mod service;
 
 pub use facts::Facts;
+pub use gather::who_has;
 
 use serde::{Deserialize, Serialize};
 use std::fmt;

@@ -166,6 +166,7 @@ impl Node {
             );
             cx.journal(Kind::Stray, None, text.clone());
             cx.log(Level::Warning, text);
+            cx.actions.push(Action::AskHolder { iface, addr });
             self.release_ip(addr, owner, None, cx);
         }
     }

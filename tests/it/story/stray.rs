@@ -19,6 +19,19 @@ fn address_assigned_elsewhere_is_removed_here() {
         assert!(said.contains(&format!("is assigned to node {owner} but is on {}", c.iface)), "{said}");
         assert!(c.log(here).contains(&said), "{}", c.log(here));
         assert_eq!(c.holder(address), owner, "the rightful holder keeps it");
+        // R2-2: both say so, and with which Ethernet addresses.
+        let mac = |node: usize| {
+            let mac = c.lab.node(node).link_state(&c.iface).unwrap().mac;
+            mac.map(|b| format!("{b:02x}")).join(":")
+        };
+        let both = |t: &str| {
+            let parts = [format!("two holders of public address {address}"), mac(owner), mac(here)];
+            parts.iter().all(|part| t.contains(part))
+        };
+        let said = c.wait_entry(here, "stray", both);
+        assert!(said.contains("lets it go, and"), "{said}");
+        let said = c.wait_entry(owner, "stray", both);
+        assert!(said.contains("keeps it") && said.contains(&format!("node {here} ")), "{said}");
     }
     assert_eq!(c.holders(), before);
 }

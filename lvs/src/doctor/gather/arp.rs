@@ -10,8 +10,8 @@ const EVERYBODY: Mac = [0xff; 6];
 /// Of ARP over Ethernet for IPv4, after 14 bytes of Ethernet.
 const LENGTH: usize = 42;
 
-/// "Whose is this address?"
-pub(super) fn frame(own: [u8; 6], addr: Ipv4Addr) -> io::Result<Vec<u8>> {
+/// "Whose is this address?" `mark` is put where a request leaves room (the target's hardware address), for listeners that know it.
+pub(super) fn frame(own: [u8; 6], addr: Ipv4Addr, mark: [u8; 6]) -> io::Result<Vec<u8>> {
     let (nobody, target) = (Ipv4Addr::UNSPECIFIED.octets(), addr.octets());
     let arp = ArpPacket::new(
         ArpHardwareId::ETHERNET,
@@ -19,7 +19,7 @@ pub(super) fn frame(own: [u8; 6], addr: Ipv4Addr) -> io::Result<Vec<u8>> {
         ArpOperation::REQUEST,
         &own,
         &nobody,
-        &[0; 6],
+        &mark,
         &target,
     )
     .map_err(io::Error::other)?;
@@ -43,7 +43,7 @@ mod tests {
     #[test]
     fn a_probe_is_no_answer_and_a_reply_is() {
         let addr = Ipv4Addr::new(192, 0, 2, 1);
-        let probe = frame([2, 0, 0, 0, 0, 1], addr).unwrap();
+        let probe = frame([2, 0, 0, 0, 0, 1], addr, [0; 6]).unwrap();
         assert_eq!(probe.len(), LENGTH);
         // From nobody, for the address.
         assert_eq!((&probe[28..32], &probe[38..42]), (&[0; 4][..], &addr.octets()[..]));

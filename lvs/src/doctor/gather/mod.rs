@@ -12,6 +12,8 @@ mod route;
 mod through;
 mod tunnel;
 
+pub use neighbour::who_has;
+
 use super::facts::{Connect, Facts, Peer, Reach, ReversePath, Route, Vip, connection_states};
 use crate::config::Config;
 use crate::ipvs::selftest::{self, Method};

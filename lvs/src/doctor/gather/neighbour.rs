@@ -9,7 +9,7 @@ use nix::sys::socket::{
 };
 use std::collections::BTreeSet;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -23,16 +23,9 @@ pub(super) type Mac = [u8; 6];
 
 /// The hardware addresses that answer on an interface, each once.
 pub(super) fn ask(iface: &str, addr: IpAddr, local: &[route::Local]) -> io::Result<Vec<String>> {
-    let link = getifaddrs()?
-        .filter(|a| a.interface_name == iface)
-        .find_map(|a| a.address?.as_link_addr().copied())
-        .ok_or_else(|| io::Error::other("no such interface"))?;
-    let own = link
-        .addr()
-        .filter(|mac| *mac != [0; 6])
-        .ok_or_else(|| io::Error::other("it has no Ethernet address"))?;
+    let (link, own) = ethernet(iface)?;
     let question = match addr {
-        IpAddr::V4(addr) => arp::frame(own, addr)?,
+        IpAddr::V4(addr) => arp::frame(own, addr, [0; 6])?,
         IpAddr::V6(addr) => {
             let from = local.iter().find_map(|(name, ip, _)| match ip {
                 IpAddr::V6(v6) if name == iface && v6.is_unicast_link_local() => Some(*v6),
@@ -41,10 +34,36 @@ pub(super) fn ask(iface: &str, addr: IpAddr, local: &[route::Local]) -> io::Resu
             ndp::frame(own, from.ok_or_else(|| io::Error::other("it has no link-local address"))?, addr)?
         }
     };
-    let socket = open(&link)?;
+    exchange(&link, &question, addr)
+}
+
+/// Asks on an interface who has an IPv4 address: the hardware addresses that answer, each once. Blocks for 0.6 s. `mark` is put into
+/// the question for listeners that know it.
+///
+/// # Errors
+/// No such interface, none of Ethernet, or no right to packet sockets (CAP_NET_RAW).
+pub fn who_has(iface: &str, addr: Ipv4Addr, mark: [u8; 6]) -> io::Result<Vec<String>> {
+    let (link, own) = ethernet(iface)?;
+    exchange(&link, &arp::frame(own, addr, mark)?, addr.into())
+}
+
+fn ethernet(iface: &str) -> io::Result<(LinkAddr, Mac)> {
+    let link = getifaddrs()?
+        .filter(|a| a.interface_name == iface)
+        .find_map(|a| a.address?.as_link_addr().copied())
+        .ok_or_else(|| io::Error::other("no such interface"))?;
+    let own = link
+        .addr()
+        .filter(|mac| *mac != [0; 6])
+        .ok_or_else(|| io::Error::other("it has no Ethernet address"))?;
+    Ok((link, own))
+}
+
+fn exchange(link: &LinkAddr, question: &[u8], addr: IpAddr) -> io::Result<Vec<String>> {
+    let socket = open(link)?;
     let mut found = BTreeSet::new();
     for _ in 0..TRIES {
-        send(socket.as_raw_fd(), &question, MsgFlags::empty())?;
+        send(socket.as_raw_fd(), question, MsgFlags::empty())?;
         listen(&socket, addr, &mut found)?;
     }
     Ok(found.into_iter().map(text).collect())

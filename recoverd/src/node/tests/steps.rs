@@ -167,7 +167,10 @@ impl Cluster {
                 self.note(|| format!("node {n} exits with {code}: {why}"));
                 self.gone(n);
             }
-            Action::Announce { .. } | Action::StopAnnounce { .. } | Action::PublicAddresses { .. } => {}
+            Action::Announce { .. }
+            | Action::AskHolder { .. }
+            | Action::StopAnnounce { .. }
+            | Action::PublicAddresses { .. } => {}
         }
     }
 }

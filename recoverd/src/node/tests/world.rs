@@ -304,6 +304,7 @@ impl World {
                 self.gone(n);
             }
             Action::Announce { .. }
+            | Action::AskHolder { .. }
             | Action::StopAnnounce { .. }
             | Action::PublicAddresses { .. }
             | Action::Persist(_)
