@@ -119,7 +119,7 @@ pub(crate) fn node_table(view: &StatusView, nodes: &[&NodeRow], sep: char) -> St
 pub(crate) fn nodes_json(view: &StatusView, nodes: &[&NodeRow]) -> Value {
     let entry = |n: &&NodeRow| {
         let is = |flag| n.flags.intersects(flag);
-        let value = json!({
+        let mut value = json!({
             "pnn": n.pnn.0,
             "address": n.addr.to_string(),
             "partially_online": is_ok(n) && n.partially_online,
@@ -137,6 +137,10 @@ pub(crate) fn nodes_json(view: &StatusView, nodes: &[&NodeRow]) -> Value {
             },
             "this_node": n.pnn == view.this_node,
         });
+        // Ours: CTDB's shape stays as it is while there is nothing to say.
+        if let Some(host) = n.host {
+            value["host"] = json!(host);
+        }
         (n.pnn.to_string(), value)
     };
     json!({

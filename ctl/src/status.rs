@@ -4,6 +4,7 @@ use crate::ask::Asker;
 use crate::nodes_file::Node;
 use crate::nodestatus::{node_line, node_table, nodes_json};
 use crate::out::{Outcome, Output, Style, row};
+use recoverd::host::HostSeen;
 use recoverd::model::{NodeFlags, Pnn};
 use recoverd::view::{NodeRow, StatusView};
 use serde_json::{Value, json};
@@ -15,7 +16,7 @@ pub(crate) async fn status(asker: &mut Asker, style: Style) -> Outcome {
     let lease = if style == Style::Plain { crate::lease::status_line(asker).await } else { None };
     let mut output = Output::styled(
         style,
-        || status_plain(&view) + &lease.unwrap_or_default(),
+        || status_plain(&view) + &lease.unwrap_or_default() + &filtered(&view),
         |sep| node_table(&view, &shown(&view), sep),
         || status_json(&view),
     );
@@ -64,6 +65,20 @@ fn status_plain(view: &StatusView) -> String {
     let (mode, raw) = recovery_mode(view);
     let _infallible = write!(text, "Recovery mode:{mode} ({raw})\nLeader:{}\n", leader_text(view.leader));
     text
+}
+
+/// A line for each peer that would be connected if a firewall let it: CTDB says DISCONNECTED, which looks like a dead host.
+fn filtered(view: &StatusView) -> String {
+    let those = shown(view).into_iter().filter(|n| n.host == Some(HostSeen::Filtered));
+    let line = |n: &NodeRow| {
+        format!(
+            "Node {} ({}): {}; run `ctdb lvs doctor` here and there to find the rule that drops TCP and UDP port 4379\n",
+            n.pnn,
+            n.addr,
+            HostSeen::Filtered.words()
+        )
+    };
+    those.map(line).collect()
 }
 
 fn status_json(view: &StatusView) -> Value {

@@ -1,6 +1,7 @@
 //! Everything that can happen to a node, as values: the one way into the machine.
 
 use crate::command::Command;
+use crate::host::HostSeen;
 use crate::model::{Epoch, EventOutcome, KernelState, Mono, Pnn, Session};
 use crate::msg::PeerMsg;
 use crate::node::NodeConfig;
@@ -29,6 +30,15 @@ pub enum Input {
         pnn: Pnn,
         /// What the transport saw.
         why: String,
+    },
+    /// The host of a peer that is not connected was looked at.
+    Host {
+        /// The peer.
+        pnn: Pnn,
+        /// What was found.
+        seen: HostSeen,
+        /// By what, for people.
+        evidence: String,
     },
     /// A peer said something.
     Peer {

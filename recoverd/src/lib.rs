@@ -13,6 +13,7 @@ pub mod connections;
 pub mod control;
 pub mod explain;
 pub mod group;
+pub mod host;
 pub mod input;
 pub mod lease;
 pub mod model;

@@ -4,6 +4,7 @@
 
 pub mod lvs;
 
+use crate::host::HostSeen;
 use crate::model::{Epoch, NodeFlags, Pnn, RunId, RunState, Session};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -21,6 +22,8 @@ pub struct NodeRow {
     pub unknown: bool,
     /// No flag is set, and some but not all interfaces are down.
     pub partially_online: bool,
+    /// What the asked node sees of its host while it is not connected; none before it has looked.
+    pub host: Option<HostSeen>,
 }
 
 /// `ctdb status`.

@@ -47,7 +47,12 @@ impl Driver {
                 self.statistics.sent(&msg);
                 return self.links.send(to, msg);
             }
-            Action::DropPeer { pnn } => self.links.drop_peer(pnn),
+            Action::DropPeer { pnn } => {
+                self.links.drop_peer(pnn);
+                if let Some(dialer) = self.dialers.get(&pnn) {
+                    dialer.hang_up();
+                }
+            }
             Action::RunEvent { op, event, timeout } => {
                 if let Event::ReleaseIp { addr, .. } = &event {
                     self.clients_released(*addr);

@@ -1,5 +1,6 @@
 //! Dialling: one task for each peer keeps the stream up on which we speak to it.
 
+use super::host::{Looks, Tried};
 use super::{Identity, LinkEvent, QUEUE};
 use hyper_util::rt::TokioIo;
 use proto::MAX_MESSAGE;
@@ -35,6 +36,7 @@ pub(super) fn link_number() -> u64 {
 #[derive(Debug)]
 pub struct Dialer {
     wake: Arc<Notify>,
+    hang: Arc<Notify>,
     task: tokio::task::AbortHandle,
 }
 
@@ -42,14 +44,21 @@ impl Dialer {
     /// Begins to dial node `pnn` at `addr`.
     #[must_use]
     pub fn spawn(id: Arc<Identity>, pnn: Pnn, addr: IpAddr, events: mpsc::Sender<LinkEvent>) -> Self {
-        let wake = Arc::new(Notify::new());
-        let task = tokio::spawn(keep_dialling(id, pnn, addr, events, Arc::clone(&wake))).abort_handle();
-        Self { wake, task }
+        let (wake, hang) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let ears = (Arc::clone(&wake), Arc::clone(&hang));
+        let task = tokio::spawn(keep_dialling(id, pnn, addr, events, ears)).abort_handle();
+        Self { wake, hang, task }
     }
 
     /// The peer is there: do not wait for the next turn.
     pub fn dial_now(&self) {
         self.wake.notify_one();
+    }
+
+    /// The peer is silent: give up the link that is up, if one is, and dial anew. Where packets are lost TCP would not notice for a
+    /// quarter of an hour, and after the network is well again for up to two minutes.
+    pub fn hang_up(&self) {
+        self.hang.notify_waiters();
     }
 }
 
@@ -64,12 +73,13 @@ async fn keep_dialling(
     pnn: Pnn,
     addr: IpAddr,
     events: mpsc::Sender<LinkEvent>,
-    wake: Arc<Notify>,
+    (wake, hang): (Arc<Notify>, Arc<Notify>),
 ) {
-    let mut said = String::new();
+    let (mut said, mut looks) = (String::new(), Looks::default());
     loop {
+        let tried = Tried::default();
         let link = link_number();
-        let why = match tokio::time::timeout(CONNECT, open(&id, pnn, addr)).await {
+        let why = match tokio::time::timeout(CONNECT, open(&id, pnn, addr, &tried)).await {
             Err(_) => format!("no answer from {addr} port {} within {} s", id.port, CONNECT.as_secs()),
             Ok(Err(why)) => why,
             Ok(Ok(open)) => {
@@ -84,7 +94,10 @@ async fn keep_dialling(
                 if events.send(up).await.is_err() {
                     return;
                 }
-                let why = until_closed(open.replies).await;
+                let why = tokio::select! {
+                    why = until_closed(open.replies) => why,
+                    () = hang.notified() => "nothing was heard of it".to_owned(),
+                };
                 let down = LinkEvent::OutDown { pnn, link, why: why.clone() };
                 if events.send(down).await.is_err() {
                     return;
@@ -94,11 +107,20 @@ async fn keep_dialling(
         };
         if why != said {
             tracing::debug!("dialling node {pnn} at {addr}: {why}");
-            said = why;
+            said.clone_from(&why);
         }
+        let pause = async {
+            if let Some(look) = looks.after(pnn, (id.addr, addr), &tried, &why).await
+                && events.send(look).await.is_err()
+            {
+                // The driver is gone: so is this task, soon.
+                return;
+            }
+            tokio::time::sleep(RETRY).await;
+        };
         tokio::select! {
             () = wake.notified() => {}
-            () = tokio::time::sleep(RETRY) => {}
+            () = pause => {}
         }
     }
 }
@@ -110,10 +132,18 @@ struct Open {
     replies: tonic::Streaming<PeerFrame>,
 }
 
-async fn open(id: &Arc<Identity>, pnn: Pnn, addr: IpAddr) -> Result<Open, String> {
+async fn open(id: &Arc<Identity>, pnn: Pnn, addr: IpAddr, tried: &Tried) -> Result<Open, String> {
     let uri: Uri = format!("http://node{pnn}").parse().map_err(|e| format!("internal: {e}"))?;
     let (from, to) = (SocketAddr::new(id.addr, 0), SocketAddr::new(addr, id.port));
-    let connector = service_fn(move |_: Uri| async move { connect(from, to).await.map(TokioIo::new) });
+    let tried = tried.clone();
+    let connector = service_fn(move |_: Uri| {
+        let tried = tried.clone();
+        async move {
+            let connected = connect(from, to).await;
+            tried.note(&connected);
+            connected.map(TokioIo::new)
+        }
+    });
     let channel = Endpoint::from(uri).connect_with_connector(connector).await.map_err(|e| deepest(&e))?;
     let mut client = NodeClient::new(channel)
         .max_decoding_message_size(MAX_MESSAGE)

@@ -6,6 +6,7 @@
 
 mod accept;
 mod dial;
+mod host;
 mod serve;
 mod table;
 
@@ -16,6 +17,7 @@ pub use table::{LinkTable, Up};
 
 use proto::v1::node_client::NodeClient;
 use proto::wire::Hello;
+use recoverd::host::HostSeen;
 use recoverd::model::{Pnn, Session};
 use recoverd::msg::PeerMsg;
 use std::net::IpAddr;
@@ -193,6 +195,15 @@ pub enum LinkEvent {
         link: u64,
         /// What was seen.
         why: String,
+    },
+    /// The host of a peer that cannot be dialled was looked at.
+    Host {
+        /// The peer.
+        pnn: Pnn,
+        /// What follows.
+        seen: HostSeen,
+        /// By what, for people.
+        evidence: String,
     },
     /// The peer said something.
     Message {

@@ -95,6 +95,9 @@ impl LinkTable {
                     return (Self::settle(pnn, peer, &why), hint);
                 }
             }
+            LinkEvent::Host { pnn, seen, evidence } => {
+                return (vec![Input::Host { pnn, seen, evidence }], hint);
+            }
             LinkEvent::Message { pnn, link, msg } => {
                 let Some(peer) = self.peers.get_mut(&pnn) else { return (Vec::new(), hint) };
                 let up = peer.up;

@@ -12,6 +12,7 @@ pub(crate) fn three_nodes() -> StatusView {
         flags,
         unknown: false,
         partially_online: false,
+        host: None,
     };
     StatusView {
         this_node: Pnn(0),
@@ -156,4 +157,23 @@ fn nodes_of_the_file() {
     assert_eq!(listnodes(&nodes, Style::Plain).text, "192.168.20.41\nfd00::3\n");
     assert_eq!(listnodes(&nodes, Style::Table('|')).text, "|0|192.168.20.41|\n|2|fd00::3|\n");
     assert!(listnodes(&nodes, Style::Json).text.contains("\"address\": \"fd00::3\""));
+}
+
+/// R2-1: shown to people and in JSON; CTDB's own shapes are as they were.
+#[test]
+fn a_filtered_heartbeat_is_told_in_a_line_of_its_own() {
+    let mut view = three_nodes();
+    assert_eq!(filtered(&view), "");
+    let table = node_table(&view, &shown(&view), ':');
+    view.nodes[2].host = Some(HostSeen::Silent);
+    assert_eq!(filtered(&view), "");
+    view.nodes[2].host = Some(HostSeen::Filtered);
+    let line = filtered(&view);
+    assert!(
+        line.starts_with("Node 2 (192.168.20.43): peer alive, heartbeat filtered; run `ctdb lvs doctor`"),
+        "{line}"
+    );
+    assert_eq!(line.lines().count(), 1);
+    assert_eq!(node_table(&view, &shown(&view), ':'), table);
+    assert_eq!(status_json(&view)["node_status"]["nodes"]["2"]["host"], "filtered");
 }

@@ -188,6 +188,7 @@ fn status(this_node: Pnn) -> StatusView {
         flags,
         unknown: false,
         partially_online: false,
+        host: None,
     };
     StatusView {
         this_node,

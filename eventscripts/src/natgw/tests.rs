@@ -14,7 +14,7 @@ const NODES: &str = "# group\n192.168.20.41\n192.168.20.42\n192.168.20.43 follow
 
 fn row(pnn: u32, flags: NodeFlags) -> NodeRow {
     let addr = format!("192.168.20.{}", 41 + pnn).parse().unwrap();
-    NodeRow { pnn: Pnn(pnn), addr, flags, unknown: false, partially_online: false }
+    NodeRow { pnn: Pnn(pnn), addr, flags, unknown: false, partially_online: false, host: None }
 }
 
 fn status(this_node: u32, flags: [NodeFlags; 3]) -> Option<Arc<StatusView>> {

@@ -18,9 +18,10 @@ mod udp;
 pub use script::run as run_script;
 
 use crate::checker::ProbeResult;
-use crate::config::check_types::{Check, CheckKind};
+use crate::config::check_types::{Check, CheckKind, Target};
 use crate::config::types::TlsFiles;
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -61,6 +62,15 @@ pub async fn probe(check: &Check, files: &TlsFiles) -> ProbeResult {
         Ok(Passed { reason, status }) => ProbeResult { pass: true, reason, status },
         Err(reason) => ProbeResult { pass: false, reason, status: None },
     }
+}
+
+/// Asks a host for an echo, from this source where that matters. Says in words why there is none.
+///
+/// # Errors
+/// Nothing came within the limit, a router said that there is no way, or no ICMP socket is to be had.
+pub async fn echo(addr: IpAddr, from: Option<IpAddr>, limit: Duration) -> Result<(), String> {
+    let target = Target { addr, port: 0, bind_ip: from, bind_port: None, bind_if: None, fwmark: None };
+    ping::probe(&target, limit).await.map(drop)
 }
 
 /// Waits for one step of a probe; `what` is what did not come in time.

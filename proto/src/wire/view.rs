@@ -3,6 +3,7 @@
 use super::model::{runstate_from, runstate_to};
 use super::{WireError, addr_bytes, addr_from, list, messages, missing, optional, required};
 use crate::v1;
+use recoverd::host::HostSeen;
 use recoverd::model::{NodeFlags, Pnn};
 use recoverd::view::{
     EventView, IfaceRow, IpRow, JournalRow, NodeRow, ScriptInfo, ScriptRow, ScriptState, StatusView,
@@ -45,6 +46,7 @@ impl From<&NodeRow> for v1::NodeRow {
             flags: n.flags.0,
             unknown: n.unknown,
             partially_online: n.partially_online,
+            host: host_to(n.host).into(),
         }
     }
 }
@@ -58,8 +60,31 @@ impl TryFrom<v1::NodeRow> for NodeRow {
             flags: NodeFlags(m.flags),
             unknown: m.unknown,
             partially_online: m.partially_online,
+            host: host_from("NodeRow.host", m.host)?,
         })
     }
+}
+
+fn host_to(seen: Option<HostSeen>) -> v1::HostSeen {
+    match seen {
+        None => v1::HostSeen::Unspecified,
+        Some(HostSeen::Filtered) => v1::HostSeen::Filtered,
+        Some(HostSeen::NoDaemon) => v1::HostSeen::NoDaemon,
+        Some(HostSeen::Mute) => v1::HostSeen::Mute,
+        Some(HostSeen::Silent) => v1::HostSeen::Silent,
+    }
+}
+
+fn host_from(field: &'static str, number: i32) -> Result<Option<HostSeen>, WireError> {
+    let known = v1::HostSeen::try_from(number)
+        .map_err(|_| WireError::new(field, format!("there is no state {number} of a host")))?;
+    Ok(match known {
+        v1::HostSeen::Unspecified => None,
+        v1::HostSeen::Filtered => Some(HostSeen::Filtered),
+        v1::HostSeen::NoDaemon => Some(HostSeen::NoDaemon),
+        v1::HostSeen::Mute => Some(HostSeen::Mute),
+        v1::HostSeen::Silent => Some(HostSeen::Silent),
+    })
 }
 
 /// Mask bits, refused when they do not fit the address.

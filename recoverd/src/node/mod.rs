@@ -165,6 +165,7 @@ impl Node {
             Input::Tick => {}
             Input::PeerUp { pnn, session } => self.on_peer_up(pnn, session, cx),
             Input::PeerDown { pnn, why } => self.on_peer_down(pnn, &why, cx),
+            Input::Host { pnn, seen, evidence } => self.on_host(pnn, seen, &evidence, cx),
             Input::Peer { from, msg } => {
                 // What arrives behind the end of a link is as lost as what does not arrive.
                 if self.peers.heard(from, cx.now) {

@@ -6,6 +6,7 @@
 use super::silence::Signs;
 use super::{Cx, Node, NodeConfig};
 use crate::action::{Kind, Level};
+use crate::host::HostSeen;
 use crate::model::{Mono, NodeFlags, Pnn, RunState, Session};
 use crate::msg::{NodeState, PeerMsg};
 use crate::view::Seat;
@@ -21,6 +22,8 @@ pub(super) struct Peer {
     pub(super) told: Mono,
     /// It was connected before in our life.
     pub(super) known_before: bool,
+    /// What was last seen of its host while it is not connected.
+    pub(super) host: Option<HostSeen>,
     pub(super) signs: Signs,
 }
 
@@ -122,6 +125,7 @@ impl Node {
             state: None,
             told: cx.now,
             known_before: true,
+            host: None,
             signs: Signs::new(cx.now),
         };
         cx.journal(Kind::Peer, None, format!("node {pnn} is connected"));
@@ -143,6 +147,18 @@ impl Node {
         if self.leader.leading() {
             self.request_run_here(format!("node {pnn} disconnected: {why}"));
         }
+    }
+
+    /// For people only: what is wrong with a peer that is not connected. Said once for each finding.
+    pub(super) fn on_host(&mut self, pnn: Pnn, seen: HostSeen, evidence: &str, cx: &mut Cx) {
+        let Some(peer) = self.peers.map.get_mut(&pnn).filter(|p| !p.connected()) else { return };
+        if peer.host.replace(seen) == Some(seen) {
+            return;
+        }
+        let text = format!("node {pnn}: {}: {evidence}", seen.words());
+        let level = if seen == HostSeen::Filtered { Level::Error } else { Level::Notice };
+        cx.journal(Kind::Peer, None, text.clone());
+        cx.log(level, text);
     }
 
     pub(super) fn on_state(&mut self, from: Pnn, state: NodeState, cx: &mut Cx) {

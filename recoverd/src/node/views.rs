@@ -21,6 +21,7 @@ impl Node {
             } else {
                 self.peers.get(pnn).and_then(|p| p.state.as_ref()).is_some_and(|s| s.partially_online)
             },
+            host: self.peers.get(pnn).and_then(|p| p.host),
         };
         StatusView {
             this_node: self.cfg.me,

@@ -2,6 +2,7 @@
 
 mod commands;
 mod crash;
+mod filtered;
 mod ipv6;
 mod link;
 mod logs;

@@ -276,13 +276,16 @@ pub(super) fn call() -> impl Strategy<Value = Call> {
 }
 
 fn node_row() -> impl Strategy<Value = NodeRow> {
-    (pnn(), addr(), flags(), any::<bool>(), any::<bool>()).prop_map(
-        |(pnn, addr, flags, unknown, partially_online)| NodeRow {
+    use recoverd::host::HostSeen::{Filtered, Mute, NoDaemon, Silent};
+    let host = option::of(proptest::sample::select(vec![Filtered, NoDaemon, Mute, Silent]));
+    (pnn(), addr(), flags(), any::<bool>(), any::<bool>(), host).prop_map(
+        |(pnn, addr, flags, unknown, partially_online, host)| NodeRow {
             pnn,
             addr,
             flags,
             unknown,
             partially_online,
+            host,
         },
     )
 }
