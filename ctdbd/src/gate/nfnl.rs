@@ -107,6 +107,8 @@ pub(super) const ELEMENTS_PER_MESSAGE: usize = 1000;
 pub(super) struct Batch {
     attrs: Attrs,
     ops: Vec<(Op, Family)>,
+    /// Where the last message begins.
+    last: usize,
 }
 
 /// A transaction.
@@ -120,7 +122,7 @@ impl Batch {
     pub(super) fn new() -> Self {
         let mut attrs = Attrs::default();
         message(&mut attrs, BATCH_BEGIN, REQUEST, 0, 0, SUBSYSTEM, |_| ());
-        Self { attrs, ops: Vec::new() }
+        Self { attrs, ops: Vec::new(), last: 0 }
     }
 
     /// Adds a message. What `New…` names may exist already; a rule is a new one each time.
@@ -132,6 +134,7 @@ impl Batch {
             Op::GetTable | Op::DelTable | Op::GetElements | Op::DelElements => 0,
         };
         self.ops.push((op, family));
+        self.last = self.attrs.0.len();
         let seq = u32::try_from(self.ops.len()).unwrap_or(u32::MAX);
         message(&mut self.attrs, kind(op), REQUEST | create, seq, family as u8, 0, fill);
     }
@@ -141,11 +144,16 @@ impl Batch {
         self.ops.is_empty()
     }
 
-    /// The transaction, which asks for an acknowledgement of its end.
+    /// The transaction, which asks for an acknowledgement of its last message.
     pub(super) fn finish(mut self) -> Prepared {
-        // An acknowledged last message proves that the kernel came that far; all others speak up only when refused.
+        // That one proves that the kernel came so far; all others speak up only when refused. It is not asked for at the batch's end:
+        // Linux before 6.10 performs a transaction and says nothing there (seen with 6.1).
+        if let Some(flags) = self.attrs.0.get_mut(self.last + 6..self.last + 8).filter(|_| self.last > 0) {
+            let asked = u16::from_ne_bytes([flags[0], flags[1]]) | ACK;
+            flags.copy_from_slice(&asked.to_ne_bytes());
+        }
         let end = u32::try_from(self.ops.len() + 1).unwrap_or(u32::MAX);
-        message(&mut self.attrs, BATCH_END, REQUEST | ACK, end, 0, SUBSYSTEM, |_| ());
+        message(&mut self.attrs, BATCH_END, REQUEST, end, 0, SUBSYSTEM, |_| ());
         Prepared { bytes: self.attrs.into_bytes(), ops: self.ops }
     }
 }
@@ -217,6 +225,10 @@ impl NfSocket {
     /// Sends a transaction. It waits while another program's transaction is under way, which may take a second.
     pub(super) fn commit(&self, batch: &Prepared) -> Result<(), Refusal> {
         let whole = |errno| Refusal { errno, what: None };
+        // Nothing would be answered to it.
+        if batch.ops.is_empty() {
+            return Ok(());
+        }
         self.send(&batch.bytes).map_err(whole)?;
         let mut result = Err(whole(Errno::ENOMSG));
         let mut refusals = Vec::new();
@@ -334,4 +346,41 @@ pub(super) fn attribute(mut attributes: &[u8], kind: u16) -> Option<&[u8]> {
         attributes = attributes.get(len.next_multiple_of(4)..)?;
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Linux before 6.10 answers to messages of a batch, not to its beginning and end.
+    #[test]
+    fn the_last_operation_asks_for_the_answer() {
+        let mut batch = Batch::new();
+        for op in [Op::NewTable, Op::NewChain, Op::DelTable] {
+            batch.add(op, Family::Inet, |a| a.text(1, "name"));
+        }
+        let asked: Vec<(u16, bool)> = {
+            let bytes = batch.finish().bytes;
+            let flags = |at: usize| u16::from_ne_bytes([bytes[at + 6], bytes[at + 7]]);
+            let mut at = 0;
+            std::iter::from_fn(|| {
+                let len = u32::from_ne_bytes(*bytes.get(at..)?.first_chunk()?) as usize;
+                let seen = (u16::from_ne_bytes([bytes[at + 4], bytes[at + 5]]), flags(at) & ACK != 0);
+                at += len;
+                Some(seen)
+            })
+            .collect()
+        };
+        let operation = |op, ack| (kind(op), ack);
+        assert_eq!(
+            asked,
+            [
+                (BATCH_BEGIN, false),
+                operation(Op::NewTable, false),
+                operation(Op::NewChain, false),
+                operation(Op::DelTable, true),
+                (BATCH_END, false)
+            ]
+        );
+    }
 }
