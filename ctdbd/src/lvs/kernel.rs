@@ -4,7 +4,7 @@
 //! that is loaded later is found. Refusals of single requests are [`lvs::reconcile`]'s; their memory lives here with the socket.
 
 use super::conns;
-use super::memory::Memory;
+use super::memory::{Memory, Ours};
 use lvs::config::{SyncDaemon, Timeouts};
 use lvs::ipvs::{Answer, Ipvs, Kernel, Reading, Role, pass};
 use lvs::model::{DestId, ServiceId, Table};
@@ -96,8 +96,13 @@ pub(super) struct KernelLink {
 }
 
 impl KernelLink {
-    /// Starts the thread. `begin` is zero of the director's clock.
-    pub(super) fn start(opener: Opener, memory: PathBuf, begin: Instant) -> std::io::Result<Self> {
+    /// Starts the thread. `synced`: sync daemons of ours may run already. `begin` is zero of the director's clock.
+    pub(super) fn start(
+        opener: Opener,
+        memory: PathBuf,
+        synced: bool,
+        begin: Instant,
+    ) -> std::io::Result<Self> {
         let (jobs, inbox) = std_mpsc::channel();
         let (tell, news) = mpsc::unbounded_channel();
         let mut worker = Worker {
@@ -106,7 +111,7 @@ impl KernelLink {
             reconciler: Reconciler::default(),
             memory: Memory::new(memory),
             begin,
-            synced: false,
+            synced,
         };
         std::thread::Builder::new().name("lvs-netlink".into()).spawn(move || {
             while let Ok(job) = inbox.recv() {
@@ -134,7 +139,7 @@ struct Worker {
     reconciler: Reconciler,
     memory: Memory,
     begin: Instant,
-    /// We have started sync daemons.
+    /// We have started sync daemons, or a director before us has.
     synced: bool,
 }
 
@@ -182,7 +187,8 @@ impl Worker {
         owned: &BTreeSet<ServiceId>,
         setup: Option<Setup>,
     ) -> Passed {
-        self.memory.write(owned);
+        let sync = self.synced || setup.as_ref().is_some_and(|s| s.sync.is_some());
+        self.memory.write(Ours { services: owned.clone(), sync });
         let now = self.begin.elapsed();
         let Some(kernel) = &mut self.kernel else { return Passed::default() };
         let answers = pass(&mut **kernel, &mut self.reconciler, desired, actual, owned, now);
@@ -205,10 +211,17 @@ impl Worker {
         }
     }
 
-    /// Without a kernel there is nothing of ours in it.
+    /// What cannot be cleared is remembered still.
     fn clear(&mut self, owned: &BTreeSet<ServiceId>) {
-        let now = self.begin.elapsed();
-        let Some(kernel) = &mut self.kernel else { return };
+        // Else the kernel is not asked: it may have to load a module for that.
+        if owned.is_empty() && !self.synced {
+            return self.memory.write(Ours::default());
+        }
+        let (now, synced) = (self.begin.elapsed(), self.synced);
+        let kernel = match self.opened() {
+            Ok(kernel) => kernel,
+            Err(why) => return tracing::warn!("lvs: the table cannot be cleared: {why}"),
+        };
         match kernel.read() {
             Ok(reading) => {
                 let mut fresh = Reconciler::default();
@@ -218,14 +231,12 @@ impl Worker {
                     }
                 }
             }
-            Err(e) => tracing::warn!("lvs: the table cannot be cleared: {e}"),
+            Err(e) => return tracing::warn!("lvs: the table cannot be cleared: {e}"),
         }
-        if self.synced {
-            if let Err(why) = kernel.set_sync(None) {
-                tracing::warn!("lvs: {why}");
-            }
-            self.synced = false;
+        if synced && let Err(why) = kernel.set_sync(None) {
+            tracing::warn!("lvs: {why}");
         }
-        self.memory.write(&BTreeSet::new());
+        self.synced = false;
+        self.memory.write(Ours::default());
     }
 }

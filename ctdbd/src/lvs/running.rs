@@ -62,11 +62,12 @@ impl Running {
     /// A director without configuration. It takes over what an earlier one left.
     pub(super) fn new(setting: &Setting) -> Result<Self, String> {
         let begin = Instant::now();
-        let link = KernelLink::start(setting.opener.clone(), setting.memory.clone(), begin)
+        let left = memory::read(&setting.memory);
+        let link = KernelLink::start(setting.opener.clone(), setting.memory.clone(), left.sync, begin)
             .map_err(|e| format!("the netlink thread cannot be started: {e}"))?;
         let seed = RandomState::new().hash_one(std::process::id());
         Ok(Self {
-            director: Director::new(seed, memory::read(&setting.memory)),
+            director: Director::new(seed, left.services),
             probes: Probes::new(setting.prober.clone()),
             link,
             begin,

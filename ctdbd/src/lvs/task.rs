@@ -1,6 +1,7 @@
 //! The task that owns the director: waits for commands, probes, the kernel and the clock, and hands each to [`super::running`].
 
 use super::load::{Loaded, load_aside};
+use super::memory::{self, Ours};
 use super::running::Running;
 use super::{Ask, Setting};
 use recoverd::command::{AnyReply, DaemonCommand, DaemonReply};
@@ -45,6 +46,18 @@ pub(super) async fn run(setting: &Setting, asked: &mut mpsc::UnboundedReceiver<A
     }
 }
 
+/// Without a director nobody else would take away what one that died has left.
+async fn clear_left(setting: &Setting) {
+    if memory::read(&setting.memory) == Ours::default() {
+        return;
+    }
+    tracing::info!("lvs: what an earlier director left in the kernel is taken away");
+    match Running::new(setting) {
+        Ok(running) => running.stop().await,
+        Err(why) => tracing::error!("lvs: {why}"),
+    }
+}
+
 impl Task {
     /// Takes what is asked; false when it was the last.
     async fn take(&mut self, ask: Ask, setting: &Setting) -> bool {
@@ -86,6 +99,7 @@ impl Task {
             Loaded::Absent => {
                 self.refused.clear();
                 let Some(running) = self.running.take() else {
+                    clear_left(setting).await;
                     return DaemonReply::Note(format!("{file} is not there; the LVS director stays off"));
                 };
                 tracing::info!("lvs: {file} is gone, the director ends");

@@ -341,6 +341,29 @@ async fn services_of_a_director_that_died_are_taken_over() {
     assert_eq!(left, ["udp 198.51.100.1:53"], "a clean end leaves nothing of ours");
 }
 
+/// Also when the file is gone: then there is no director that would know it.
+#[tokio::test]
+async fn what_a_director_left_goes_without_a_file_too() {
+    let text = format!("lvs_sync_daemon eth1\n{}", conf(&["10.0.0.1"]));
+    let rig = Rig::new(&text, scripted("", ""));
+    rig.until("it serves", |r| dests(r) == ["10.0.0.1:80"] && !r.sync.is_empty()).await;
+    let Rig { dir, shared, lvs, .. } = rig;
+    drop(lvs);
+    std::fs::remove_file(dir.path().join(FILE)).unwrap();
+    let opener = opener(&shared);
+    let rig = Rig::at(dir, shared, opener, scripted("", ""));
+    let left = || {
+        let services: Vec<_> = rig.shared.fake.lock().unwrap().table.services.keys().copied().collect();
+        (services, rig.shared.sync.lock().unwrap().clone())
+    };
+    let begin = Instant::now();
+    while left() != (Vec::new(), Vec::new()) {
+        assert!(begin.elapsed() < LONG, "{:?}", left());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(rig.report().await.state, LvsState::Off);
+}
+
 fn rewrite(dir: &Path) {
     let text = conf(&["10.0.0.1"]).replace("192.0.2.1 80", "192.0.2.1 8080");
     std::fs::write(dir.join(FILE), text).unwrap();
