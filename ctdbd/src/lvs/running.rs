@@ -12,7 +12,7 @@ use lvs::blackhole::{Seen, Turn, Watch};
 use lvs::config::Config;
 use lvs::director::{Action, Director, Fact};
 use lvs::ipvs::Reading;
-use lvs::model::{DestId, ServiceId, Table};
+use lvs::model::{DestId, Protocol, ServiceId, Table};
 use lvs::placement::{Here, Place, lay_over};
 use lvs::service::Event;
 use recoverd::view::lvs::LvsState;
@@ -23,6 +23,8 @@ use std::time::{Duration, Instant};
 
 /// Between two readings of the table when nothing happens.
 const PERIOD: Duration = Duration::from_secs(5);
+/// For how long a destination that was seen to answer is taken to answer.
+const PROOF: Duration = Duration::from_secs(15);
 /// Between two tries to open a kernel that cannot be used.
 const NO_KERNEL: Duration = Duration::from_secs(60);
 /// Longest time for an operator's notifier.
@@ -46,6 +48,9 @@ pub(super) struct Running {
     pub(super) troubles: Vec<String>,
     pub(super) sync: Vec<String>,
     pub(super) black: Watch,
+    /// Destinations that were seen to answer, and when last.
+    proven: BTreeMap<DestId, Duration>,
+    /// The list of connections is wanted.
     suspicious: bool,
     /// The kernel has a job.
     busy: bool,
@@ -80,6 +85,7 @@ impl Running {
             troubles: Vec::new(),
             sync: Vec::new(),
             black: Watch::default(),
+            proven: BTreeMap::new(),
             suspicious: false,
             busy: false,
             dirty: true,
@@ -211,27 +217,34 @@ impl Running {
         Setup { timeouts: config.timeouts, sync: config.sync.clone().map(|sync| (roles, sync)) }
     }
 
-    /// Looks for black holes. A destination whose only connections are opening ones is suspicious: it counts as answering until the list of
-    /// connections, which is read with the next reading, says otherwise.
+    /// Looks for black holes. Who has answered is known from the list of connections, which can be long: it is read with the next reading
+    /// when a destination has connections and was not seen to answer of late.
     fn watch(&mut self, answered: Option<&BTreeSet<DestId>>, now: Duration) {
-        let opening = |c: &lvs::ipvs::DestCounters| c.active == 0 && c.inactive > 0;
+        for dest in answered.into_iter().flatten() {
+            self.proven.insert(*dest, now);
+        }
+        self.proven.retain(|_, seen| now.saturating_sub(*seen) < PROOF);
         let table = &self.reading.table;
         let weighs = |(s, d): &(ServiceId, DestId)| table.dest(s, d).is_some_and(|d| d.weight > 0);
         let active = |s: &ServiceId| self.places.get(s) == Some(&Place::Active);
-        let watched = self.reading.dests.iter().filter(|((s, _), _)| active(s));
-        let seen: Vec<((ServiceId, DestId), Seen)> = watched
+        let tcp =
+            |s: &ServiceId| !matches!(s, ServiceId::Addr { protocol: Protocol::Udp | Protocol::Sctp, .. });
+        let watched = || self.reading.dests.iter().filter(|((s, _), _)| active(s) && tcp(s));
+        // Without the list in this reading nobody knows: then no news is no accusation.
+        let seen: Vec<((ServiceId, DestId), Seen)> = watched()
             .map(|(key, c)| {
-                let seen = Seen {
-                    scheduled: c.stats.connections,
-                    active: c.active,
-                    answered: answered.map_or_else(|| opening(c), |a| a.contains(&key.1)),
-                    healthy: weighs(key),
-                };
-                (*key, seen)
+                let remembered = c.active > 0 || c.inactive > 0;
+                let known = self.proven.contains_key(&key.1);
+                let answered = known || (answered.is_none() && remembered && !self.black.is_black(key));
+                (*key, Seen { scheduled: c.stats.connections, answered, healthy: weighs(key) })
             })
             .collect();
+        let unproven = |((_, d), c): (&(ServiceId, DestId), &lvs::ipvs::DestCounters)| {
+            c.active + c.inactive > 0 && !self.proven.contains_key(d)
+        };
+        self.suspicious = watched().any(unproven);
         let turns = self.black.read(seen, now);
-        self.suspicious = self.black.any_black() || self.reading.dests.values().any(opening);
+        self.suspicious |= self.black.any_black();
         for ((service, dest), turn) in turns {
             match turn {
                 Turn::Black { connections } => self.trouble(format!(
