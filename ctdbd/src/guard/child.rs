@@ -10,7 +10,6 @@ use nix::sys::signal::{SigSet, Signal};
 use std::fs::OpenOptions;
 use std::io::{self, BufRead, Write};
 use std::net::IpAddr;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// The argument that makes `ctdbd` a guard.
@@ -58,7 +57,7 @@ pub fn run() -> io::Result<()> {
         let _step = tracing::trace_span!(target: TARGET, "gate shut").entered();
         let _ = ticker.close();
     }
-    let gone = tracing::trace_span!(target: TARGET, "addresses off").in_scope(|| clean_up(&public, &report));
+    let gone = tracing::trace_span!(target: TARGET, "addresses off").in_scope(|| clean_up(&public));
     if let (Some(session), true) = (session, gone.is_ok()) {
         let _step = tracing::trace_span!(target: TARGET, "peers told").entered();
         fenced(session, addr, &peers, port);
@@ -67,11 +66,14 @@ pub fn run() -> io::Result<()> {
     drop(ticker);
     // Whoever serves these addresses next tells the clients; our services shall not wait for them for hours.
     crate::conn::end_all(&public.into_iter().collect());
-    gone
+    // Last: a disk that is full or slow keeps nobody from serving the addresses.
+    let text = gone?;
+    say(&text);
+    std::fs::write(report, text)
 }
 
-/// Takes every public address off every interface.
-fn clean_up(public: &[IpAddr], report: &Path) -> io::Result<()> {
+/// Takes every public address off every interface; what was done in words.
+fn clean_up(public: &[IpAddr]) -> io::Result<String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let began = Instant::now();
     let removed = runtime.block_on(async {
@@ -88,14 +90,12 @@ fn clean_up(public: &[IpAddr], report: &Path) -> io::Result<()> {
         }
     })?;
     let names: Vec<String> = removed.iter().map(|a| format!("{} ({})", a.addr, a.iface)).collect();
-    let text = format!(
+    Ok(format!(
         "the daemon died; its guard took {} public address(es) off in {} ms: {}",
         names.len(),
         began.elapsed().as_millis(),
         names.join(" ")
-    );
-    say(&text);
-    std::fs::write(report, text)
+    ))
 }
 
 async fn remove(public: &[IpAddr]) -> Result<Vec<OnIface>, String> {
