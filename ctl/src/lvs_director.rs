@@ -38,6 +38,15 @@ pub(crate) async fn report(asker: &mut Asker) -> Result<LvsReport, Failure> {
     }
 }
 
+/// The group's answer, with a note where the director of the asked node cannot serve it. CTDB says nothing then; text and exit status stay CTDB's.
+pub(crate) async fn with_trouble(asker: &mut Asker, mut shown: Output) -> Output {
+    // What the group was asked is answered: that there is no more to say is no failure.
+    if let Ok(LvsReport { state: LvsState::NoKernel(why), .. }) = report(asker).await {
+        shown.notes.push(format!("LVS does not serve on this node: {why}"));
+    }
+    shown
+}
+
 /// Exit status 1 when there is something that an operator must do.
 pub(crate) fn show(report: &LvsReport, style: Style) -> Output {
     let bad = !matches!(report.state, LvsState::Off | LvsState::On | LvsState::Starting)

@@ -234,6 +234,10 @@ async fn with_daemon(asker: &mut Asker, verbose: bool, command: Cmd, style: Styl
                 report => Ok(lvs_director::show(&report, style)),
             }
         }
+        Cmd::Lvs { what: Some(LvsCmd::Status) } => {
+            let shown = group::ask(asker, Kind::Lvs, Question::Status, style).await?;
+            Ok(lvs_director::with_trouble(asker, shown).await)
+        }
         Cmd::Lvs { what: Some(LvsCmd::Reload) } => {
             lvs_director::change(asker, "lvs reload", DaemonCommand::LvsReload).await
         }

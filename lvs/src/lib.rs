@@ -15,6 +15,7 @@ pub mod doctor;
 pub mod drain;
 pub mod import;
 pub mod ipvs;
+pub mod members;
 pub mod model;
 pub mod placement;
 pub mod probe;

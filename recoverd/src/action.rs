@@ -3,6 +3,7 @@
 //! Every action is idempotent or carries a number; its result, where there is one, comes back as an [`crate::input::Input`].
 
 use crate::command::Reply;
+use crate::control::NodeInfo;
 use crate::model::{Epoch, Event, Pnn, PublicAddress, RunId};
 use crate::msg::PeerMsg;
 use crate::takeover::RunReport;
@@ -35,6 +36,8 @@ pub enum Action {
         /// For all its scripts together.
         timeout: Duration,
     },
+    /// The nodes as the recmaster sees them in a run, for the event that follows.
+    RunSeen(RunSeen),
     /// Dump links and addresses; ends with `Input::Kernel`.
     Observe,
     /// Announce an address by gratuitous ARP or unsolicited neighbour advertisement, several times.
@@ -96,6 +99,18 @@ pub enum Action {
         /// One line for stderr and the log.
         why: String,
     },
+}
+
+/// What a node hears of the cluster's nodes in a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunSeen {
+    /// The run.
+    pub run: RunId,
+    /// It is over, this node is running and heard its begin, too: every node that leads a group no more has let go, so that this one may
+    /// lead.
+    pub over: bool,
+    /// The nodes.
+    pub nodes: Vec<NodeInfo>,
 }
 
 /// What to do with the cluster lock.

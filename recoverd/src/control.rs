@@ -25,6 +25,8 @@ pub enum Control {
     StartIpreallocate {
         /// The run.
         run: RunId,
+        /// The nodes as the recmaster sees them in this run.
+        nodes: Vec<NodeInfo>,
     },
     /// Let go of addresses. Answered address by address.
     ReleaseIp {
@@ -46,6 +48,8 @@ pub enum Control {
         run: RunId,
         /// The owner of every address that the run knows, for the node's own record.
         owners: Vec<(IpAddr, Option<Pnn>)>,
+        /// The nodes as the recmaster saw them in this run; the same as at its start.
+        nodes: Vec<NodeInfo>,
     },
 }
 

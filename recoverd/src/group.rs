@@ -6,6 +6,7 @@
 
 use crate::model::NodeFlags;
 use crate::view::NodeRow;
+use std::net::IpAddr;
 
 /// Which group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +33,19 @@ impl Kind {
         }
     }
 
+    /// The leader and the usable nodes of a group. `follows` says of a node's private address whether it never leads; none for nodes that are
+    /// not of the group.
+    #[must_use]
+    pub fn standing(
+        self,
+        nodes: &[NodeRow],
+        follows: impl Fn(IpAddr) -> Option<bool>,
+    ) -> (Option<&NodeRow>, Vec<&NodeRow>) {
+        let of = |n: &&NodeRow| follows(n.addr.to_canonical()).is_some();
+        let may = |n: &&NodeRow| follows(n.addr.to_canonical()) == Some(false);
+        (self.best(nodes.iter().filter(may)).first().copied(), self.best(nodes.iter().filter(of)))
+    }
+
     /// The best of these nodes: all of the first pass in which there is any, in the order in which they are given. The first one of those
     /// that may lead is the leader. Deleted nodes are never among them.
     #[must_use]
@@ -41,5 +55,54 @@ impl Kind {
             nodes.clone().filter(|n| !n.flags.intersects(*not) && (pass > 0 || !n.unknown)).collect()
         };
         self.passes().iter().enumerate().map(of_pass).find(|nodes| !nodes.is_empty()).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Pnn;
+
+    const OK: NodeFlags = NodeFlags::NONE;
+    const SICK: NodeFlags = NodeFlags::UNHEALTHY;
+    const OFF: NodeFlags = NodeFlags::DISABLED;
+    const GONE: NodeFlags = NodeFlags::DISCONNECTED;
+
+    fn addr(n: u8) -> IpAddr {
+        IpAddr::from([192, 168, 20, 41 + n])
+    }
+
+    /// Lines of `lvs_nodes` (F: follower-only), flags of nodes 0 to 3, leader, usable nodes.
+    #[test]
+    fn an_lvs_group_leads_and_serves_as_ctdbs() {
+        type Row = (&'static [(u8, bool)], [NodeFlags; 4], Option<u32>, &'static [u32]);
+        const ALL: &[(u8, bool)] = &[(0, false), (1, false), (2, false), (3, true)];
+        let table: [Row; 9] = [
+            (ALL, [OK; 4], Some(0), &[0, 1, 2, 3]),
+            (ALL, [SICK, OK, OK, OK], Some(1), &[1, 2, 3]),
+            (ALL, [OFF, GONE, OK, SICK], Some(2), &[2]),
+            // Nobody is well: unhealthy ones do, and a follower that is well serves alone beside one that leads.
+            (ALL, [SICK, SICK, OFF, SICK], Some(0), &[0, 1, 3]),
+            (ALL, [SICK, SICK, OFF, OK], Some(0), &[3]),
+            (ALL, [OFF, GONE, NodeFlags::BANNED, OK], None, &[3]),
+            (ALL, [NodeFlags::STOPPED, OFF, GONE, OFF], None, &[]),
+            (&[(1, false), (2, false)], [OK; 4], Some(1), &[1, 2]),
+            (&[(0, true), (2, false)], [OK; 4], Some(2), &[0, 2]),
+        ];
+        for (lines, flags, leads, serve) in table {
+            let row = |(n, flags): (u8, NodeFlags)| NodeRow {
+                pnn: Pnn(n.into()),
+                addr: addr(n),
+                flags,
+                unknown: false,
+                partially_online: false,
+                host: None,
+            };
+            let nodes: Vec<NodeRow> = (0..).zip(flags).map(row).collect();
+            let follows = |a: IpAddr| lines.iter().find(|(n, _)| addr(*n) == a).map(|(_, f)| *f);
+            let (leader, usable) = Kind::Lvs.standing(&nodes, follows);
+            let usable: Vec<u32> = usable.iter().map(|n| n.pnn.0).collect();
+            assert_eq!((leader.map(|n| n.pnn.0), usable.as_slice()), (leads, serve), "{lines:?} {flags:?}");
+        }
     }
 }

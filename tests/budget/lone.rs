@@ -38,6 +38,7 @@ impl Lone {
             leases: false,
             leader_capable: true,
             failover_disabled: false,
+            groups: false,
             shutdown_timeout: Duration::from_secs(10),
             shutdown_extra: Duration::ZERO,
             persistent: Persistent { epoch: Epoch::NONE, disabled: false, stopped: false, banned_for: None },

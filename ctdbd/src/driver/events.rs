@@ -4,10 +4,17 @@
 //! them, under their names (`ctl`'s module `helper`). The links are made in the run directory at each start, so that nothing needs to
 //! be installed where CTDB has its own, and the helpers are always those of this daemon.
 
+use super::held::Held;
 use super::setup::{Fatal, system};
 use crate::config::{Config, NodesSource};
+use crate::journal::JournalHandle;
+use crate::lvs::Lvs;
 use crate::netif::Netif;
-use eventscripts::{Interface, NatGw, Notifier, PerIpRouting, Runner, RunnerConfig, StaticRoutes};
+use crate::packet::{Announcements, Announcer};
+use eventscripts::{
+    GroupRun, Interface, LvsAddress, LvsGroup, NatGw, Notifier, PerIpRouting, Runner, RunnerConfig,
+    StaticRoutes,
+};
 use recoverd::model::PublicAddress;
 use recoverd::view::StatusView;
 use std::io;
@@ -27,12 +34,22 @@ pub(super) struct Events {
     pub(super) notifier: Notifier,
     /// What handlers may know of the nodes; set before an event.
     pub(super) cluster: watch::Sender<Option<Arc<StatusView>>>,
+    /// What the recmaster said of them in the last run.
+    pub(super) run: watch::Sender<Option<Arc<GroupRun>>>,
+    /// The LVS director.
+    pub(super) lvs: Lvs,
     /// The public addresses, for handlers; set when they change.
     pub(super) public: watch::Sender<Arc<[PublicAddress]>>,
 }
 
-/// Everything that events need.
-pub(super) fn events(config: &Config, netif: &Netif) -> Result<Events, Fatal> {
+/// Everything that events need. `held` is what passes the gate, if there is one, `lvs` the address that it guards for the LVS group.
+pub(super) fn events(
+    config: &Config,
+    netif: &Netif,
+    held: Option<Held>,
+    lvs: Option<&LvsAddress>,
+    journal: &JournalHandle,
+) -> Result<Events, Fatal> {
     let base = &config.paths.base;
     let env = environment(config).map_err(system("make the links to ctdb in CTDB_RUNDIR/helper"))?;
     let events_dir = base.join("events/legacy");
@@ -40,6 +57,16 @@ pub(super) fn events(config: &Config, netif: &Netif) -> Result<Events, Fatal> {
     let addresses = watch::Sender::new(config.public_addresses.clone().into());
     let public: watch::Receiver<Arc<[PublicAddress]>> = addresses.subscribe();
     let cluster = watch::Sender::new(None);
+    let run = watch::Sender::new(None);
+    let director = Lvs::spawn(base, &config.paths.vardir, public.clone(), journal.clone());
+    let announcements = match lvs.map(|_| Announcer::open(netif.clone())).transpose() {
+        Ok(announcer) => announcer.map(|a| Announcements::new(Arc::new(a))),
+        Err(e) => {
+            tracing::error!("{e}; the LVS group's address will be taken without gratuitous ARP");
+            None
+        }
+    };
+    let group = director.group(config.paths.vardir.clone(), held, announcements);
     let netif = Arc::new(netif.clone());
     let interface = Interface::new(Arc::<Netif>::clone(&netif), public.clone(), options);
     let natgw = NatGw::new(
@@ -48,6 +75,14 @@ pub(super) fn events(config: &Config, netif: &Netif) -> Result<Events, Fatal> {
         cluster.subscribe(),
         Arc::<Netif>::clone(&netif),
         Arc::<Netif>::clone(&netif),
+    );
+    let lvs_group = LvsGroup::new(
+        base,
+        lvs.map(|a| a.vip),
+        public.clone(),
+        run.subscribe(),
+        Arc::<Netif>::clone(&netif),
+        Arc::new(group),
     );
     let static_routes = StaticRoutes::new(base, Arc::<Netif>::clone(&netif));
     let per_ip_routing = PerIpRouting::new(base, public, Arc::<Netif>::clone(&netif), netif);
@@ -62,10 +97,11 @@ pub(super) fn events(config: &Config, netif: &Netif) -> Result<Events, Fatal> {
             Arc::new(natgw),
             Arc::new(static_routes),
             Arc::new(per_ip_routing),
+            Arc::new(lvs_group),
         ],
         max_processes: 32,
     });
-    Ok(Events { runner: Arc::new(runner), notifier, cluster, public: addresses })
+    Ok(Events { runner: Arc::new(runner), notifier, cluster, run, lvs: director, public: addresses })
 }
 
 /// All of the environment of scripts.

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 /// A handle. A take that was begun before everything was dropped must not come after it (leases.md D10), so each change bears the life of
 /// the set in which it was wanted.
 #[derive(Clone)]
-pub(super) struct Held {
+pub(crate) struct Held {
     gate: Arc<Gate>,
     /// Opens the gate again after it was made anew.
     handle: LeaseHandle,
@@ -63,13 +63,13 @@ impl Held {
     }
 
     /// The present life of the set.
-    pub(super) fn life(&self) -> u64 {
+    pub(crate) fn life(&self) -> u64 {
         self.life.load(Ordering::SeqCst)
     }
 
     /// Lets an address pass, or not any more. Waits for the kernel; what it refuses is logged, and the address stays silent. False if
     /// the gate does not know the address: it would not hold it back.
-    pub(super) async fn change(&self, life: u64, addr: IpAddr, on: bool) -> bool {
+    pub(crate) async fn change(&self, life: u64, addr: IpAddr, on: bool) -> bool {
         let (done, answer) = oneshot::channel();
         let idle = {
             let mut queue = self.queue();

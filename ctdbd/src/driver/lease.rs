@@ -31,6 +31,8 @@ pub(super) struct LeaseLink {
     degraded: Option<String>,
     /// What the gate guards, or would.
     guarded: GateConfig,
+    /// The interface of the LVS group's address.
+    lvs_iface: Option<String>,
     /// The public interfaces that there were when the gate last looked, with their indices.
     interfaces: BTreeMap<String, u32>,
     view: Option<LeaseView>,
@@ -50,6 +52,7 @@ impl LeaseLink {
         handle: LeaseHandle,
         gate: Result<Arc<Gate>, String>,
         guarded: GateConfig,
+        lvs_iface: Option<String>,
         netif: &Netif,
         nodes_state: NodesState,
     ) -> Self {
@@ -69,6 +72,7 @@ impl LeaseLink {
             keeper,
             degraded,
             guarded,
+            lvs_iface,
             interfaces: BTreeMap::new(),
             view: None,
             proofs: Proofs::default(),
@@ -77,6 +81,11 @@ impl LeaseLink {
             session: None,
             nodes_state,
         }
+    }
+
+    /// The set of what passes, for the address of the LVS group; none without a gate.
+    pub(super) fn held(&self) -> Option<Held> {
+        self.held.clone()
     }
 
     /// What an event about an address must pass, in the present session.
@@ -89,8 +98,9 @@ impl LeaseLink {
     /// on guarding an address that is still held until it is released.
     pub(super) fn set_addresses(&mut self, public: &[PublicAddress], guard: &Guard) {
         self.guarded.public = public.iter().map(|p| p.addr).collect();
-        self.guarded.interfaces = public.iter().flat_map(|p| p.ifaces.clone()).collect();
-        guard.public(self.guarded.public.clone());
+        self.guarded.interfaces =
+            public.iter().flat_map(|p| p.ifaces.clone()).chain(self.lvs_iface.clone()).collect();
+        guard.public(self.guarded.public.iter().chain(&self.guarded.quiet).copied().collect());
         self.reconfigure();
     }
 

@@ -13,6 +13,7 @@ mod perform;
 mod reload;
 mod setup;
 
+pub(crate) use held::Held;
 pub use setup::{Fatal, run};
 
 use crate::calls::Asked;
@@ -28,7 +29,7 @@ use crate::packet::{Announcements, Claim};
 use crate::peer::{Dialer, LinkEvent, LinkTable, PeerClient, Up};
 use crate::statistics::{Count, Now, Statistics};
 use crate::trace::{TARGET, variant};
-use eventscripts::{Notice, Notifier, Runner};
+use eventscripts::{GroupRun, Notice, Notifier, Runner};
 use recoverd::action::{Kind, Persistent};
 use recoverd::command::{AnyCommand, AnyReply, Reply};
 use recoverd::input::{Input, LockInput};
@@ -36,6 +37,7 @@ use recoverd::model::{Epoch, Mono, NodeFlags, Pnn, Session};
 use recoverd::node::Node;
 use recoverd::view::StatusView;
 use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::Signal;
@@ -98,6 +100,10 @@ struct Driver {
     notifier: Notifier,
     /// What built-in handlers may know of the nodes; set before an event.
     cluster: watch::Sender<Option<Arc<StatusView>>>,
+    /// What the recmaster said of them in the last run.
+    run: watch::Sender<Option<Arc<GroupRun>>>,
+    /// The address of the LVS group.
+    lvs_vip: Option<IpAddr>,
     /// What `notify.sh` was told last; every node begins as UNHEALTHY.
     unhealthy: bool,
     journal: JournalHandle,

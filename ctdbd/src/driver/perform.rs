@@ -4,10 +4,10 @@ use super::lease::LeaseLink;
 use super::{Driver, clock};
 use crate::statistics::{Count, Statistics};
 use crate::trace::{TARGET, variant};
-use eventscripts::{Notice, RunResult, Runner};
-use recoverd::action::{Action, Entry, Level, LockAction};
+use eventscripts::{GroupRun, Notice, RunResult, Runner};
+use recoverd::action::{Action, Entry, Level, LockAction, RunSeen};
 use recoverd::input::Input;
-use recoverd::model::{Event, EventOutcome};
+use recoverd::model::{Event, EventOutcome, NodeFlags};
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::{Instrument, trace_span};
@@ -59,6 +59,7 @@ impl Driver {
                 }
                 self.run_event(op, event, timeout);
             }
+            Action::RunSeen(seen) => self.run_seen(seen),
             Action::Observe => self.observe(),
             Action::Announce { iface, addr, count, interval } => {
                 self.statistics.count(Count::Announcements);
@@ -146,6 +147,20 @@ impl Driver {
             let _ = inputs.send(input);
         };
         tokio::spawn(work.instrument(whole));
+    }
+
+    /// For the built-in `91.lvs`. What it takes for this run is taken in the present life of the gate's addresses, or not at all.
+    fn run_seen(&self, seen: RunSeen) {
+        let status = self.node.status();
+        let mut nodes = status.nodes;
+        for row in &mut nodes {
+            row.unknown = false;
+            let said = seen.nodes.iter().find(|n| n.pnn == row.pnn);
+            row.flags = said.map_or(row.flags | NodeFlags::DISCONNECTED, |n| n.flags);
+        }
+        let life = self.lease.as_ref().and_then(LeaseLink::held).map_or(0, |held| held.life());
+        let run = GroupRun { over: seen.over, life, this_node: status.this_node, nodes };
+        self.run.send_replace(Some(Arc::new(run)));
     }
 
     /// Dumps links and addresses. While one dump is under way another is only noted: it may have begun before what it is wanted for.

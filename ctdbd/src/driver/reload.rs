@@ -123,7 +123,7 @@ impl Driver {
     pub(super) fn public_addresses(&mut self, list: Vec<PublicAddress>) {
         match &mut self.lease {
             Some(lease) => lease.set_addresses(&list, &self.guard),
-            None => self.guard.public(list.iter().map(|p| p.addr).collect()),
+            None => self.guard.public(list.iter().map(|p| p.addr).chain(self.lvs_vip).collect()),
         }
         self.reload.public.send_replace(list.into());
     }

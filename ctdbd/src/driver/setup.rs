@@ -19,12 +19,12 @@ use crate::lease::{LeaseNews, LeaseSetup, Waiting};
 use crate::local::{self, LocalService, SocketError};
 use crate::lock::LockHandle;
 use crate::logging::LogHandle;
-use crate::lvs::Lvs;
 use crate::netif::{Netif, NetifError, Watch};
 use crate::nodes_state::NodesState;
 use crate::packet::{self, Announcements, Announcer};
 use crate::peer::{self, Dialer, Identity, LinkTable, NodeService};
 use crate::statistics::Statistics;
+use eventscripts::{LvsAddress, LvsGroup};
 use recoverd::action::Persistent;
 use recoverd::input::Input;
 use recoverd::lease::{LeaseConfig, LockKind};
@@ -86,9 +86,11 @@ pub async fn run(config: Config, cli: Cli, log: LogHandle) -> Result<(u8, String
     let (admin_file, admin_state) = AdminFile::open(&config.paths.vardir)?;
     let journal = SledJournal::open(&config.paths.vardir.join("journal"), KEEP)?;
     let journal = journal::start(Box::new(journal)).map_err(system("start the journal's thread"))?;
+    let lvs_address = LvsGroup::address(&config.paths.base);
+    let quiet = lvs_address.iter().map(|a| IpAddr::V4(a.vip));
     let guard = Guard::start(guard::Watch {
         rundir: config.paths.rundir.clone(),
-        public: config.public_addresses.iter().map(|p| p.addr).collect(),
+        public: config.public_addresses.iter().map(|p| p.addr).chain(quiet).collect(),
         addr: config.address,
         peers: config.nodes.lines.iter().filter(|l| l.pnn != config.pnn).filter_map(|l| l.addr).collect(),
         port: config.port,
@@ -111,7 +113,6 @@ pub async fn run(config: Config, cli: Cli, log: LogHandle) -> Result<(u8, String
     let (calls, calls_rx) = Calls::new();
     let statistics = Arc::new(Statistics::new(clock::wall_us()));
 
-    let Events { runner, notifier, cluster, public } = events::events(&config, &netif)?;
     let (kernel_changes, kernel_rx) = mpsc::channel(1);
     watch_kernel(kernel, netif.clone(), kernel_changes);
     let lock = match &config.conf.cluster_lock {
@@ -126,7 +127,10 @@ pub async fn run(config: Config, cli: Cli, log: LogHandle) -> Result<(u8, String
         lock.map(|handle| Lock { handle, ticket: None, held: false, recording: None, prove_at: Mono(0) });
     let (lease_news, lease_rx) = mpsc::unbounded_channel();
     let (clients_seen, clients_rx) = mpsc::unbounded_channel();
-    let lease = lease(&config, &id, admin_state.epoch, lease_news, &guard, &netif)?;
+    let lease = lease(&config, &id, admin_state.epoch, lease_news, &guard, &netif, lvs_address.as_ref())?;
+    let held = lease.as_ref().and_then(LeaseLink::held);
+    let Events { runner, notifier, cluster, run, lvs, public } =
+        events::events(&config, &netif, held, lvs_address.as_ref(), &journal)?;
     if lease.is_none() && config.nodes.lines.iter().filter(|l| l.addr.is_some()).count() > 1 {
         tracing::warn!(
             "no cluster lock is configured: if the private network breaks in two, BOTH parts will serve all public addresses; \
@@ -143,7 +147,6 @@ pub async fn run(config: Config, cli: Cli, log: LogHandle) -> Result<(u8, String
         .map(|(pnn, addr)| (pnn, Dialer::spawn(Arc::clone(&id), pnn, addr, links.clone())))
         .collect::<BTreeMap<_, _>>();
     let node_service = NodeService::spawn(listener, Arc::clone(&id), links.clone(), calls.clone());
-    let lvs = Lvs::spawn(&config.paths.base, &config.paths.vardir, public.subscribe(), journal.clone());
     let (claims, claims_rx) = mpsc::unbounded_channel();
     if let Err(e) = packet::listen(public.subscribe(), claims) {
         tracing::warn!(
@@ -175,7 +178,10 @@ pub async fn run(config: Config, cli: Cli, log: LogHandle) -> Result<(u8, String
         hup,
     };
     let driver = Driver {
-        node: Node::new(machine_config(&config, admin_state, session, lease.is_some()), clock::mono()),
+        node: Node::new(
+            machine_config(&config, admin_state, session, lease.is_some(), lvs_address.is_some()),
+            clock::mono(),
+        ),
         inputs,
         session,
         host: hostname(),
@@ -194,6 +200,8 @@ pub async fn run(config: Config, cli: Cli, log: LogHandle) -> Result<(u8, String
         runner,
         notifier,
         cluster,
+        run,
+        lvs_vip: lvs_address.map(|a| a.vip.into()),
         unhealthy: true,
         journal,
         admin: admin_thread(admin_file)?,
@@ -230,7 +238,13 @@ fn identity(config: &Config, session: Session) -> Identity {
     Identity::new(config.pnn, config.address, config.port, session, nodes)
 }
 
-fn machine_config(config: &Config, admin: AdminState, session: Session, leases: bool) -> node::Config {
+fn machine_config(
+    config: &Config,
+    admin: AdminState,
+    session: Session,
+    leases: bool,
+    groups: bool,
+) -> node::Config {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
     let banned_for =
         admin.banned_until.map(|t| Duration::from_secs(t.saturating_sub(now))).filter(|d| !d.is_zero());
@@ -252,6 +266,7 @@ fn machine_config(config: &Config, admin: AdminState, session: Session, leases: 
         leases,
         leader_capable: config.conf.leader_capability,
         failover_disabled: config.conf.failover_disabled,
+        groups,
         shutdown_timeout: config.conf.shutdown_failover_timeout,
         shutdown_extra: config.conf.shutdown_extra_timeout,
         persistent: Persistent {
@@ -272,6 +287,7 @@ fn lease(
     news: mpsc::UnboundedSender<LeaseNews>,
     guard: &Guard,
     netif: &Netif,
+    lvs: Option<&LvsAddress>,
 ) -> Result<Option<LeaseLink>, Fatal> {
     let nodes: Vec<Pnn> = config.nodes.lines.iter().filter(|l| l.addr.is_some()).map(|l| l.pnn).collect();
     let lease_time = config.tunables.lease_time();
@@ -299,10 +315,12 @@ fn lease(
     let waiting = Waiting::new().map_err(system("make an event descriptor"))?;
     let handle = waiting.handle();
     let mut interfaces: Vec<String> = config.public_addresses.iter().flat_map(|p| p.ifaces.clone()).collect();
+    interfaces.extend(lvs.map(|a| a.iface.clone()));
     interfaces.sort();
     interfaces.dedup();
     let public = config.public_addresses.iter().map(|p| p.addr).collect();
-    let guarded = GateConfig { public, interfaces, lease_time };
+    let quiet = lvs.map(|a| IpAddr::V4(a.vip)).into_iter().collect();
+    let guarded = GateConfig { public, quiet, interfaces, lease_time };
     let gate = Gate::install(&guarded, {
         let handle = handle.clone();
         move || handle.wake()
@@ -341,7 +359,7 @@ fn lease(
     };
     let handle =
         waiting.start(setup).map_err(system("start the lease thread (UDP, the node service's port)"))?;
-    Ok(Some(LeaseLink::new(handle, gate, guarded, netif, nodes_state)))
+    Ok(Some(LeaseLink::new(handle, gate, guarded, lvs.map(|a| a.iface.clone()), netif, nodes_state)))
 }
 
 /// Who changed an address, by the port of its netlink socket: the first socket of a process has the process's number. Nothing for

@@ -93,6 +93,7 @@ impl Gate {
         let ticker = Ticker::new(random_base()).map_err(GateError::Tick)?;
         let ruleset = Ruleset {
             public: config.public.iter().copied().collect(),
+            quiet: config.quiet.iter().copied().collect(),
             held: BTreeSet::new(),
             interfaces: config.interfaces.iter().cloned().collect(),
             lease_time: config.lease_time,

@@ -53,6 +53,8 @@ const NEIGHBOUR_ADVERTISEMENT: u8 = 136;
 pub(super) struct Ruleset {
     /// All public addresses of the configuration.
     pub(super) public: BTreeSet<IpAddr>,
+    /// Addresses whose ARP alone is held back.
+    pub(super) quiet: BTreeSet<IpAddr>,
     /// Those that were given to this session.
     pub(super) held: BTreeSet<IpAddr>,
     /// Names of the public interfaces.
@@ -125,7 +127,11 @@ impl Ruleset {
                 (Op::NewElements, "held", &change.held),
                 (Op::DelElements, "public", &change.unpublished),
             ] {
-                elements(&mut batch, op, *family, what, list);
+                // What is quiet is in the sets of ARP always.
+                let stays =
+                    |a: &&IpAddr| what == "public" && *family != Family::Inet && self.quiet.contains(*a);
+                let list: Vec<IpAddr> = list.iter().filter(|a| !stays(a)).copied().collect();
+                elements(&mut batch, op, *family, what, &list);
             }
         }
         (!batch.is_empty()).then(|| batch.finish())
@@ -185,7 +191,9 @@ impl Ruleset {
     }
 
     fn addresses(&self, batch: &mut Batch, family: Family) {
-        for (what, members) in [("public", &self.public), ("held", &self.held)] {
+        let quiet = self.quiet.iter().filter(|_| family != Family::Inet);
+        let public: BTreeSet<IpAddr> = self.public.iter().chain(quiet).copied().collect();
+        for (what, members) in [("public", &public), ("held", &self.held)] {
             for key in keys(family) {
                 batch.add(Op::NewSet, family, |a| key.set(a, what));
             }

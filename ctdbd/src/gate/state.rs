@@ -10,6 +10,9 @@ use std::time::Duration;
 pub struct GateConfig {
     /// All public addresses of the configuration, held or not.
     pub public: Vec<IpAddr>,
+    /// Addresses that many nodes have for themselves and one answers for (LVS): their ARP passes as that of a public one, their packets
+    /// pass always.
+    pub quiet: Vec<IpAddr>,
     /// The interfaces they may be on; those that do not exist are passed over.
     pub interfaces: Vec<String>,
     /// LeaseTime, 100 ms to 60 s.

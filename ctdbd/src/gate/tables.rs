@@ -76,8 +76,11 @@ impl Tables {
         next.interfaces = config.interfaces.iter().cloned().collect();
         next.lease_time = config.lease_time;
         next.public = configured.union(&next.held).copied().collect();
+        next.quiet = config.quiet.iter().copied().collect();
         let devices = next.devices();
-        let anew = devices != self.devices || next.lease_time != self.ruleset.lease_time;
+        let anew = devices != self.devices
+            || next.lease_time != self.ruleset.lease_time
+            || next.quiet != self.ruleset.quiet;
         if anew {
             self.socket.commit(&next.install())?;
         } else if let Some(batch) = next.changed(&Change {

@@ -18,7 +18,7 @@ const JIFFY: Duration = Duration::from_millis(11);
 fn config(lease_ms: u64) -> GateConfig {
     let public = PUBLIC4.map(IpAddr::from).into_iter().chain(PUBLIC6.map(IpAddr::from)).collect();
     let interfaces = vec!["pub".to_owned(), "absent".to_owned()];
-    GateConfig { public, interfaces, lease_time: Duration::from_millis(lease_ms) }
+    GateConfig { public, quiet: vec![], interfaces, lease_time: Duration::from_millis(lease_ms) }
 }
 
 fn install(config: &GateConfig) -> Gate {
@@ -294,7 +294,12 @@ fn a_renewal_costs_the_same_with_many_addresses() {
             let six =
                 (0..count).map(|n| IpAddr::from(std::net::Ipv6Addr::from((0xfd01 << 112) + u128::from(n))));
             let public: Vec<IpAddr> = four.chain(six).collect();
-            let config = GateConfig { public: public.clone(), interfaces: vec![], lease_time: ms(1000) };
+            let config = GateConfig {
+                public: public.clone(),
+                quiet: vec![],
+                interfaces: vec![],
+                lease_time: ms(1000),
+            };
             let start = Instant::now();
             let gate = install(&config);
             let installed = start.elapsed();
@@ -379,6 +384,34 @@ fn a_new_configuration_keeps_what_is_held() {
             !wire.echo(PUBLIC4[0]) && wire.echo(PUBLIC4[1]),
             "the other way round, with another lease time"
         );
+        gate.uninstall().unwrap();
+    });
+}
+
+/// The address of an LVS group: every node has it and gets packets for it; one is asked for it by ARP.
+#[test]
+fn of_a_quiet_address_only_arp_is_held_back() {
+    in_own_network("gate::tests::of_a_quiet_address_only_arp_is_held_back", async || {
+        let mut wire = Wire::up().await;
+        let quiet = PUBLIC4[0];
+        let gate = install(&GateConfig { public: vec![], quiet: vec![quiet.into()], ..config(60_000) });
+        let arp = [
+            wire::Stimulus::ArpBroadcast,
+            wire::Stimulus::ArpUnicast,
+            wire::Stimulus::ArpProbe,
+            wire::Stimulus::GratuitousArp,
+        ];
+        let asked = |wire: &mut Wire| arp.into_iter().filter(|s| wire.speaks(*s, 0)).count();
+        assert_eq!(gate.open(&lease(60_000)), Renewal::Renewed(ms(57_000)));
+        assert_eq!((asked(&mut wire), wire.echo(quiet)), (0, true), "others lead");
+        gate.hold(&[quiet.into()], &[]).unwrap();
+        assert_eq!((asked(&mut wire), wire.echo(quiet)), (arp.len(), true), "this node leads");
+        assert!(gate.close());
+        assert_eq!(asked(&mut wire), 0, "without a lease");
+        gate.hold(&[], &[quiet.into()]).unwrap();
+        assert_eq!((asked(&mut wire), wire.echo(quiet)), (0, true), "no longer the leader, and still quiet");
+        gate.reconfigure(&GateConfig { public: vec![], quiet: vec![], ..config(60_000) }).unwrap();
+        assert_eq!(asked(&mut wire), arp.len(), "none of the gate's business");
         gate.uninstall().unwrap();
     });
 }

@@ -21,7 +21,12 @@ fn a_gate_that_another_shut_is_opened_again_and_told() {
     in_own_network("lease::tests::a_gate_that_another_shut_is_opened_again_and_told", async || {
         set_link("lo", true).await;
         let lease_time = Duration::from_secs(2);
-        let guarded = GateConfig { public: vec![[10, 9, 0, 100].into()], interfaces: Vec::new(), lease_time };
+        let guarded = GateConfig {
+            public: vec![[10, 9, 0, 100].into()],
+            interfaces: Vec::new(),
+            quiet: Vec::new(),
+            lease_time,
+        };
         let gate = Arc::new(Gate::install(&guarded, || {}).unwrap());
         let (news, mut heard) = mpsc::unbounded_channel();
         let addr = IpAddr::from(Ipv4Addr::LOCALHOST);

@@ -1,12 +1,13 @@
 //! The LVS director in the daemon: performs what `lvs::director` decides, beside the driver and never in its way.
 //!
-//! `$CTDB_BASE/virtual_servers.conf` switches it on. One task ([`task`]) owns the director; every probe is a task of its own, whose
+//! `$CTDB_BASE/virtual_servers.conf` switches it on, or an LVS group of cluster members ([`group`]). One task ([`task`]) owns the director; every probe is a task of its own, whose
 //! death is a fact for the director and nothing else (field report R0); the kernel's table is read and changed by a thread ([`kernel`]).
-//! The driver says what addresses the kernel has and passes commands on; it never waits. Without the file there is a task that waits for
+//! The driver says what addresses the kernel has and passes commands on; it never waits. Without either there is a task that waits for
 //! commands, and nothing more. Whatever happens here, public addresses matter more: a bad file, a kernel without IPVS, or a panic leave
 //! the daemon as it is.
 
 mod conns;
+mod group;
 mod kernel;
 mod load;
 mod memory;
@@ -16,6 +17,7 @@ mod running;
 mod task;
 
 use crate::journal::JournalHandle;
+use ::lvs::members::Members;
 use kernel::{Backend, Opener};
 use probes::Prober;
 use recoverd::command::{AnyReply, DaemonCommand, DaemonReply};
@@ -39,6 +41,8 @@ const AGAIN: Duration = Duration::from_secs(1);
 enum Ask {
     /// One of the commands `ctdb lvs …`.
     Command(DaemonCommand, oneshot::Sender<AnyReply>),
+    /// The LVS group of cluster members, none when there is none; answered when the director knows, with what is wrong about it.
+    Members(Option<Members>, oneshot::Sender<Result<(), String>>),
     /// Take everything of ours out of the kernel; answered when that is done.
     Stop(oneshot::Sender<()>),
 }
@@ -52,12 +56,17 @@ struct Setting {
     opener: Opener,
     prober: Prober,
     journal: Option<JournalHandle>,
+    /// Why virtual services are not served.
+    trouble: watch::Sender<Option<String>>,
+    /// The LVS group, for a director that is started again.
+    members: watch::Sender<Option<Members>>,
 }
 
 /// The driver's end of the director.
 pub struct Lvs {
     asks: mpsc::UnboundedSender<Ask>,
     kernel: watch::Sender<Option<Arc<KernelState>>>,
+    trouble: watch::Receiver<Option<String>>,
 }
 
 impl Lvs {
@@ -86,6 +95,7 @@ impl Lvs {
     ) -> Self {
         let (asks, asked) = mpsc::unbounded_channel();
         let (kernel, seen) = watch::channel(None);
+        let (trouble, troubled) = watch::channel(None);
         let setting = Arc::new(Setting {
             file: base.join(FILE),
             memory: vardir.join("lvs_services.json"),
@@ -94,9 +104,11 @@ impl Lvs {
             opener,
             prober,
             journal,
+            trouble,
+            members: watch::Sender::new(None),
         });
         tokio::spawn(supervise(setting, Arc::new(Mutex::new(asked))));
-        Self { asks, kernel }
+        Self { asks, kernel, trouble: troubled }
     }
 
     /// The addresses of this host are these now.

@@ -12,6 +12,7 @@ use lvs::blackhole::{Seen, Turn, Watch};
 use lvs::config::Config;
 use lvs::director::{Action, Director, Fact};
 use lvs::ipvs::Reading;
+use lvs::members::Members;
 use lvs::model::{DestId, Protocol, ServiceId, Table};
 use lvs::placement::{Here, Place, lay_over};
 use lvs::service::Event;
@@ -40,6 +41,8 @@ pub(super) struct Running {
     begin: Instant,
     pub(super) here: Here,
     pub(super) places: BTreeMap<ServiceId, Place>,
+    /// The LVS group: its address is held here while this node leads.
+    pub(super) members: Option<Members>,
     /// The last reading.
     pub(super) reading: Reading,
     pub(super) state: LvsState,
@@ -78,6 +81,7 @@ impl Running {
             begin,
             here: Here::default(),
             places: BTreeMap::new(),
+            members: None,
             reading: Reading::default(),
             state: LvsState::Starting,
             warnings: Vec::new(),
@@ -117,7 +121,8 @@ impl Running {
         let public: BTreeSet<_> = setting.public.borrow().iter().map(|p| p.addr).collect();
         let off_lo = |addr| kernel.places(addr).iter().any(|place| place.iface != "lo");
         let held = public.iter().copied().filter(|a| off_lo(*a)).collect();
-        let here = Here { public, held, local: kernel.addrs.keys().copied().collect() };
+        let mut here = Here { public, held, local: kernel.addrs.keys().copied().collect() };
+        super::group::lay_over(&mut here, self.members.as_ref());
         if here == self.here {
             return;
         }

@@ -3,7 +3,9 @@
 use super::load::{Loaded, load_aside};
 use super::memory::{self, Ours};
 use super::running::Running;
-use super::{Ask, Setting};
+use super::{Ask, Setting, group};
+use ::lvs::config::Config;
+use ::lvs::members::Members;
 use recoverd::command::{AnyReply, DaemonCommand, DaemonReply};
 use recoverd::view::lvs::{LvsReport, LvsState};
 use std::time::Duration;
@@ -13,17 +15,24 @@ use tokio::sync::{mpsc, oneshot};
 #[derive(Default)]
 struct Task {
     running: Option<Running>,
+    /// The file's configuration in force, with its warnings.
+    file: Option<(Config, Vec<String>)>,
+    /// The LVS group of cluster members.
+    members: Option<Members>,
+    /// Why the group's services are left out.
+    conflict: Option<String>,
     /// Why the file was refused when it was last read.
     refused: Vec<String>,
 }
 
 /// Runs until the daemon ends.
 pub(super) async fn run(setting: &Setting, asked: &mut mpsc::UnboundedReceiver<Ask>) {
-    let mut task = Task::default();
+    let mut task = Task { members: setting.members.borrow().clone(), ..Task::default() };
     // The answer is for operators who ask for a reload; here the log has it.
     drop(task.reload(setting).await);
     let (mut kernel, mut public) = (setting.kernel.clone(), setting.public.clone());
     loop {
+        task.tell_trouble(setting);
         let asked = match &mut task.running {
             None => asked.recv().await,
             Some(running) => {
@@ -66,6 +75,11 @@ impl Task {
                 self.command(command, reply, setting).await;
                 true
             }
+            Ask::Members(members, done) => {
+                // Who waits may have given up.
+                let _ = done.send(self.members(members, setting).await);
+                true
+            }
             Ask::Stop(done) => {
                 if let Some(running) = self.running.take() {
                     running.stop().await;
@@ -95,43 +109,103 @@ impl Task {
     async fn reload(&mut self, setting: &Setting) -> DaemonReply {
         let file = setting.file.display();
         let (config, warnings) = match load_aside(setting.file.clone()).await {
-            Loaded::Config(config, warnings) => (*config, warnings),
+            Loaded::Config(config, warnings) => match self.members.as_ref().and_then(|m| m.conflict(&config))
+            {
+                None => (*config, warnings),
+                Some(why) => return self.refuse(setting, vec![why]),
+            },
             Loaded::Absent => {
                 self.refused.clear();
-                let Some(running) = self.running.take() else {
+                let was = self.file.take().is_some();
+                if let Err(why) = self.apply(setting).await {
+                    return DaemonReply::Error(why);
+                }
+                if self.running.is_some() {
+                    return DaemonReply::Note(format!(
+                        "{file} is not there; the LVS director serves the group of cluster members only"
+                    ));
+                }
+                if !was {
                     clear_left(setting).await;
-                    return DaemonReply::Note(format!("{file} is not there; the LVS director stays off"));
-                };
-                tracing::info!("lvs: {file} is gone, the director ends");
-                running.stop().await;
-                return DaemonReply::Note(format!("{file} is not there; the LVS director is off now"));
+                }
+                let now = if was { "is off now" } else { "stays off" };
+                return DaemonReply::Note(format!("{file} is not there; the LVS director {now}"));
             }
-            Loaded::Refused(findings) => {
-                let stays = match self.running {
-                    Some(_) => "the configuration before it stays in force",
-                    None => "the LVS director is OFF, its virtual services are not served",
-                };
-                let text = format!("{file} is refused, {stays}:\n{}", findings.join("\n"));
-                tracing::error!("lvs: {text}");
-                self.refused = findings;
-                return DaemonReply::Error(format!("{text}\ncorrect this and run ctdb lvs reload"));
-            }
+            Loaded::Refused(findings) => return self.refuse(setting, findings),
         };
         self.refused.clear();
         warnings.iter().for_each(|w| tracing::warn!("lvs: {w}"));
         let note = warnings.join("\n");
-        let running = match self.running.take() {
-            Some(running) => running,
-            None => match Running::new(setting) {
-                Ok(running) => running,
-                Err(why) => {
-                    tracing::error!("lvs: {why}");
-                    return DaemonReply::Error(why);
-                }
-            },
+        self.file = Some((config, warnings));
+        match self.apply(setting).await {
+            Err(why) => DaemonReply::Error(why),
+            Ok(()) if note.is_empty() => DaemonReply::Ok,
+            Ok(()) => DaemonReply::Note(note),
+        }
+    }
+
+    /// The file is bad: everything stays as it is.
+    fn refuse(&mut self, setting: &Setting, findings: Vec<String>) -> DaemonReply {
+        let file = setting.file.display();
+        let stays = match self.file {
+            Some(_) => "the configuration before it stays in force",
+            None => "its virtual services are NOT served",
         };
-        self.running.insert(running).configure(config, warnings, setting);
-        if note.is_empty() { DaemonReply::Ok } else { DaemonReply::Note(note) }
+        let text = format!("{file} is refused, {stays}:\n{}", findings.join("\n"));
+        tracing::error!("lvs: {text}");
+        self.refused = findings;
+        DaemonReply::Error(format!("{text}\ncorrect this and run ctdb lvs reload"))
+    }
+
+    /// The group has changed. What contradicts the file leaves the services of the group out.
+    async fn members(&mut self, members: Option<Members>, setting: &Setting) -> Result<(), String> {
+        let file = self.file.as_ref().map(|(config, _)| config);
+        let conflict = members.as_ref().zip(file).and_then(|(members, file)| members.conflict(file));
+        self.members = members;
+        if let Some(why) = &conflict {
+            tracing::error!("lvs: {why}");
+            if let Some(members) = &mut self.members {
+                members.leads = false;
+            }
+        }
+        setting.members.send_replace(self.members.clone());
+        self.apply(setting).await?;
+        self.conflict.clone_from(&conflict);
+        conflict.map_or(Ok(()), Err)
+    }
+
+    /// Puts file and group into force together. With neither the director ends. A group without services keeps it: what an earlier life
+    /// left in the kernel would send packets for this node on.
+    async fn apply(&mut self, setting: &Setting) -> Result<(), String> {
+        if self.file.is_none() && self.members.is_none() {
+            if let Some(running) = self.running.take() {
+                tracing::info!("lvs: nothing is configured any more, the director ends");
+                running.stop().await;
+            }
+            return Ok(());
+        }
+        let (file, warnings) = self.file.clone().unwrap_or_default();
+        let config = match &self.members {
+            Some(members) => members.with(file),
+            None => file,
+        };
+        if self.running.is_none() {
+            self.running = Some(Running::new(setting).inspect_err(|why| tracing::error!("lvs: {why}"))?);
+        }
+        if let Some(running) = &mut self.running {
+            running.members.clone_from(&self.members);
+            running.configure(config, warnings, setting);
+        }
+        Ok(())
+    }
+
+    /// For who is asked about it without asking the director: event handlers.
+    fn tell_trouble(&self, setting: &Setting) {
+        let why = self.running.as_ref().and_then(|running| match &running.state {
+            LvsState::NoKernel(why) => Some(why.clone()),
+            _ => running.failures.first().cloned(),
+        });
+        group::tell_trouble(setting, self.conflict.clone().or(why));
     }
 
     /// Drains for so long, or takes a drain back.

@@ -368,3 +368,5 @@ fn rewrite(dir: &Path) {
     let text = conf(&["10.0.0.1"]).replace("192.0.2.1 80", "192.0.2.1 8080");
     std::fs::write(dir.join(FILE), text).unwrap();
 }
+
+mod group;

@@ -1,8 +1,8 @@
 //! Looks at this host and changes it: addresses by rtnetlink, settings below `/proc/sys/net/ipv4/conf`.
 
-use super::plan::{Plan, down, up};
+use super::plan::{Plan, down, up_with};
 use super::store::{Store, peek};
-use super::{LOOPBACK, RealServerError, SETTINGS, Seen, State, Step};
+use super::{GROUP_SETTINGS, LOOPBACK, RealServerError, SETTINGS, Seen, State, Step};
 use crate::ipvs::rtnetlink::{Socket, ask};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::{
@@ -11,7 +11,7 @@ use netlink_packet_route::address::{
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::if_nametoindex;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::{fs, io};
 
@@ -26,8 +26,37 @@ const DEL_ADDRESS: u16 = 21;
 /// # Errors
 /// Why not, or not all of it.
 pub fn put_up(dir: &Path, vips: &[IpAddr]) -> Result<Plan, RealServerError> {
+    put_up_with(&SETTINGS, dir, vips)
+}
+
+/// The same for the address of a group: nobody hears of it until [`set_heard`].
+///
+/// # Errors
+/// As [`put_up`].
+pub fn put_up_group(dir: &Path, vip: Ipv4Addr) -> Result<Plan, RealServerError> {
+    let plan = put_up_with(&GROUP_SETTINGS, dir, &[vip.into()])?;
+    // An earlier life may have left it as a leader has it.
+    set_heard(vip, false)?;
+    Ok(plan)
+}
+
+/// Whether this host answers for an address that is on `lo`: scope `global` or `host`. The kernel cannot change a scope, so the address goes
+/// and comes back at once.
+///
+/// # Errors
+/// What the kernel refused; the address may be gone then.
+pub fn set_heard(vip: Ipv4Addr, heard: bool) -> Result<(), RealServerError> {
+    let addr = IpAddr::V4(vip);
+    let failed = |step: Step| move |source| RealServerError::Step { step, source };
+    change(DEL_ADDRESS, addr, AddressScope::Host, nix::libc::EADDRNOTAVAIL)
+        .map_err(failed(Step::Remove(addr)))?;
+    let scope = if heard { AddressScope::Universe } else { AddressScope::Host };
+    change(NEW_ADDRESS, addr, scope, nix::libc::EEXIST).map_err(failed(Step::Add(addr)))
+}
+
+fn put_up_with(least: &[(&str, u32)], dir: &Path, vips: &[IpAddr]) -> Result<Plan, RealServerError> {
     let store = Store::open(dir)?;
-    let plan = up(&store.load(&boot()?)?, &look()?, vips)?;
+    let plan = up_with(least, &store.load(&boot()?)?, &look()?, vips)?;
     store.save(&plan.state)?;
     plan.steps.iter().try_for_each(perform)?;
     Ok(plan)
@@ -109,14 +138,14 @@ fn settings() -> Result<BTreeMap<String, u32>, RealServerError> {
 fn perform(step: &Step) -> Result<(), RealServerError> {
     let done = match step {
         Step::Set { name, value } => fs::write(format!("{CONF}/{name}"), value.to_string()),
-        Step::Add(addr) => change(NEW_ADDRESS, *addr, nix::libc::EEXIST),
-        Step::Remove(addr) => change(DEL_ADDRESS, *addr, nix::libc::EADDRNOTAVAIL),
+        Step::Add(addr) => change(NEW_ADDRESS, *addr, AddressScope::Host, nix::libc::EEXIST),
+        Step::Remove(addr) => change(DEL_ADDRESS, *addr, AddressScope::Host, nix::libc::EADDRNOTAVAIL),
     };
     done.map_err(|source| RealServerError::Step { step: step.clone(), source })
 }
 
-/// Adds or removes an address of the loopback; the errno `fine` says that it is so already.
-fn change(kind: u16, addr: IpAddr, fine: i32) -> io::Result<()> {
+/// Adds or removes an address of the loopback (the scope is that of IPv4; a removal looks at the address only); the errno `fine` says that it is so already.
+fn change(kind: u16, addr: IpAddr, scope: AddressScope, fine: i32) -> io::Result<()> {
     let mut message = AddressMessage::default();
     message.header.index = if_nametoindex(LOOPBACK)?;
     message.attributes = vec![AddressAttribute::Local(addr), AddressAttribute::Address(addr)];
@@ -124,7 +153,7 @@ fn change(kind: u16, addr: IpAddr, fine: i32) -> io::Result<()> {
         IpAddr::V4(_) => {
             message.header.family = AddressFamily::Inet;
             message.header.prefix_len = 32;
-            message.header.scope = AddressScope::Host;
+            message.header.scope = scope;
         }
         IpAddr::V6(_) => {
             message.header.family = AddressFamily::Inet6;

@@ -32,6 +32,11 @@ pub const LOOPBACK: &str = "lo";
 pub const SETTINGS: [(&str, u32); 4] =
     [("all/arp_ignore", 1), ("all/arp_announce", 2), ("lo/arp_ignore", 1), ("lo/arp_announce", 2)];
 
+/// The same for the address of a group of which one node leads (`91.lvs`): there `arp_ignore` is 3, with which the kernel answers for
+/// an address of scope `global`, on whatever interface it is, and not for one of scope `host`.
+pub const GROUP_SETTINGS: [(&str, u32); 4] =
+    [("all/arp_ignore", 3), ("all/arp_announce", 2), ("lo/arp_ignore", 3), ("lo/arp_announce", 2)];
+
 /// What is seen of the host.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seen {

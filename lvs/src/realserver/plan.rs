@@ -19,6 +19,19 @@ pub struct Plan {
 /// # Errors
 /// An address that cannot be a virtual one, or that another interface has.
 pub fn up(state: &State, seen: &Seen, vips: &[IpAddr]) -> Result<Plan, RealServerError> {
+    up_with(&SETTINGS, state, seen, vips)
+}
+
+/// As [`up`], with other settings: names of [`SETTINGS`] and the least that each must be.
+///
+/// # Errors
+/// As [`up`].
+pub fn up_with(
+    settings: &[(&str, u32)],
+    state: &State,
+    seen: &Seen,
+    vips: &[IpAddr],
+) -> Result<Plan, RealServerError> {
     for vip in vips {
         if vip.is_unspecified() || vip.is_loopback() || vip.is_multicast() {
             return Err(RealServerError::NoVip { vip: *vip });
@@ -29,13 +42,15 @@ pub fn up(state: &State, seen: &Seen, vips: &[IpAddr]) -> Result<Plan, RealServe
     }
     let mut plan = Plan { state: state.clone(), ..Plan::default() };
     if vips.iter().any(IpAddr::is_ipv4) {
-        for (name, wanted) in SETTINGS {
-            let now = seen.settings.get(name).copied().unwrap_or_default();
+        for (name, wanted) in settings {
+            let now = seen.settings.get(*name).copied().unwrap_or_default();
             // A greater value is stricter.
-            if now < wanted {
-                let changed = Changed { before: now, ours: wanted };
-                plan.state.settings.insert(name.to_owned(), changed);
-                plan.steps.push(Step::Set { name: name.to_owned(), value: wanted });
+            if now < *wanted {
+                // What is ours already is raised: it goes back to what it was before both.
+                let before = state.settings.get(*name).filter(|c| c.ours == now).map_or(now, |c| c.before);
+                let changed = Changed { before, ours: *wanted };
+                plan.state.settings.insert((*name).to_owned(), changed);
+                plan.steps.push(Step::Set { name: (*name).to_owned(), value: *wanted });
             }
         }
     }

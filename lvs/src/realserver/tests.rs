@@ -177,3 +177,19 @@ proptest! {
         prop_assert_eq!(seen, before);
     }
 }
+
+/// An address of a group raises the settings of others; in whichever order they go, all is as it was before both.
+#[test]
+fn settings_that_are_raised_go_back_to_the_first() {
+    use super::plan::up_with;
+    let (mut state, mut seen) = (State::default(), host([0; 4]));
+    put_up(&mut state, &mut seen, &[ip(VIP)]);
+    let plan = up_with(&GROUP_SETTINGS, &state, &seen, &[ip("192.0.2.2")]).unwrap();
+    state = plan.state.clone();
+    perform(&mut seen, &plan.steps);
+    assert_eq!(seen.settings["all/arp_ignore"], 3);
+    take_down(&mut state, &mut seen, &[ip("192.0.2.2")]);
+    assert_eq!(seen.settings["all/arp_ignore"], 3, "the other address needs it quiet");
+    take_down(&mut state, &mut seen, &[ip(VIP)]);
+    assert_eq!(seen, host([0; 4]));
+}

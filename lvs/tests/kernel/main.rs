@@ -6,6 +6,7 @@
 mod control;
 mod doctor;
 mod keepalived;
+mod members;
 mod net;
 mod reports;
 mod selftest;

@@ -16,9 +16,10 @@ impl From<&Control> for ControlField {
             Control::GetPublicIps { available_only } => {
                 Self::GetPublicIps(v1::GetPublicIps { available_only: *available_only })
             }
-            Control::StartIpreallocate { run } => {
-                Self::StartIpreallocate(v1::StartIpreallocate { run: Some(run.into()) })
-            }
+            Control::StartIpreallocate { run, nodes } => Self::StartIpreallocate(v1::StartIpreallocate {
+                run: Some(run.into()),
+                nodes: messages(nodes),
+            }),
             Control::ReleaseIp { run, addrs } => Self::ReleaseIp(v1::ReleaseIp {
                 run: Some(run.into()),
                 addrs: addrs.iter().map(owner_to).collect(),
@@ -27,9 +28,10 @@ impl From<&Control> for ControlField {
                 run: Some(run.into()),
                 addrs: addrs.iter().map(|a| addr_bytes(*a)).collect(),
             }),
-            Control::Ipreallocated { run, owners } => Self::Ipreallocated(v1::Ipreallocated {
+            Control::Ipreallocated { run, owners, nodes } => Self::Ipreallocated(v1::Ipreallocated {
                 run: Some(run.into()),
                 owners: owners.iter().map(owner_to).collect(),
+                nodes: messages(nodes),
             }),
         }
     }
@@ -42,9 +44,10 @@ impl TryFrom<ControlField> for Control {
             ControlField::GetAllTunables(v1::Empty {}) => Self::GetAllTunables,
             ControlField::GetNodemap(v1::Empty {}) => Self::GetNodemap,
             ControlField::GetPublicIps(m) => Self::GetPublicIps { available_only: m.available_only },
-            ControlField::StartIpreallocate(m) => {
-                Self::StartIpreallocate { run: required("StartIpreallocate.run", m.run)? }
-            }
+            ControlField::StartIpreallocate(m) => Self::StartIpreallocate {
+                run: required("StartIpreallocate.run", m.run)?,
+                nodes: list(m.nodes)?,
+            },
             ControlField::ReleaseIp(m) => Self::ReleaseIp {
                 run: required("ReleaseIp.run", m.run)?,
                 addrs: m.addrs.into_iter().map(owner_from).collect::<Result<_, _>>()?,
@@ -56,6 +59,7 @@ impl TryFrom<ControlField> for Control {
             ControlField::Ipreallocated(m) => Self::Ipreallocated {
                 run: required("Ipreallocated.run", m.run)?,
                 owners: m.owners.into_iter().map(owner_from).collect::<Result<_, _>>()?,
+                nodes: list(m.nodes)?,
             },
         })
     }

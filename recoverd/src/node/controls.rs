@@ -6,7 +6,7 @@
 
 use super::ips::Why;
 use super::{Cx, Node};
-use crate::action::Level;
+use crate::action::{Action, Level, RunSeen};
 use crate::control::{Answer, Control, NodeInfo};
 use crate::model::{Epoch, Event, EventOutcome, Mono, NodeFlags, Pnn, RunId, RunState};
 use crate::msg::PeerMsg;
@@ -100,9 +100,10 @@ impl Node {
                 }
                 Answer::PublicIps(ips)
             }
-            Control::StartIpreallocate { run } => {
+            Control::StartIpreallocate { run, nodes } => {
                 self.controls.in_run = Some(run);
                 self.controls.run_started = cx.now;
+                self.run_seen(RunSeen { run, over: false, nodes }, cx);
                 if self.runstate == RunState::Running {
                     self.run_event_for(from, req, Event::StartIpreallocate, cx);
                     return;
@@ -125,8 +126,10 @@ impl Node {
                 }
                 return;
             }
-            Control::Ipreallocated { run, owners } => {
+            Control::Ipreallocated { run, owners, nodes } => {
                 self.record_owners(&owners, cx);
+                let began = self.controls.in_run == Some(run);
+                self.run_seen(RunSeen { run, over: began, nodes }, cx);
                 self.controls.in_run = None;
                 self.controls.run_finished = cx.now;
                 self.controls.last_run = Some((self.controls.run_started.min(cx.now), cx.now));
@@ -138,6 +141,13 @@ impl Node {
             }
         };
         cx.send(from, PeerMsg::Answer { req, answer });
+    }
+
+    /// Built-in handlers decide by what the recmaster sees, so that no two nodes lead one group. What is not up yet leads nothing: it
+    /// would not hear that a run begins.
+    fn run_seen(&self, mut seen: RunSeen, cx: &mut Cx) {
+        seen.over &= self.runstate == RunState::Running;
+        cx.actions.push(Action::RunSeen(seen));
     }
 
     fn run_event_for(&mut self, from: Pnn, req: u64, event: Event, cx: &mut Cx) {

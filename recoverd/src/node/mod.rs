@@ -72,6 +72,8 @@ pub struct Config {
     pub leader_capable: bool,
     /// `[failover] disabled`.
     pub failover_disabled: bool,
+    /// A group of nodes has an address (`CTDB_LVS_NODES`): see [`crate::takeover::RunConfig::groups`].
+    pub groups: bool,
     /// How long a stopping node waits for its addresses to be taken over (`[failover] shutdown failover timeout`).
     pub shutdown_timeout: Duration,
     /// How much longer it stays then (`[failover] shutdown extra timeout`).

@@ -145,6 +145,7 @@ impl Node {
         let id = RunId { epoch: self.leader.epoch, count: self.runs.count };
         RunConfig {
             failover_disabled: self.cfg.failover_disabled,
+            groups: self.cfg.groups,
             home_nodes: self.cfg.home_nodes.clone(),
             weights: Weights::default(),
             ..RunConfig::new(id, self.cfg.me, self.runs.next_slot * REQS_PER_RUN)

@@ -23,6 +23,8 @@ pub struct RunConfig {
     pub moves: Vec<(IpAddr, Pnn)>,
     /// The whole-cluster switch: nothing is assigned or released, only `ipreallocated` runs.
     pub failover_disabled: bool,
+    /// Some group of nodes has an address that its leader has (LVS): every run begins with `startipreallocate`, so that it is let go.
+    pub groups: bool,
     /// The `home_nodes` file.
     pub home_nodes: HomeNodes,
     /// Weights of nodes (algorithm 3).
@@ -43,6 +45,7 @@ impl RunConfig {
             force_rebalance: Vec::new(),
             moves: Vec::new(),
             failover_disabled: false,
+            groups: false,
             home_nodes: HomeNodes::default(),
             weights: Weights::default(),
             mode: Mode::Execute,

@@ -97,11 +97,18 @@ impl Run {
         if self.config.mode != Mode::Execute {
             return self.finish();
         }
+        self.begin(now);
+    }
+
+    /// Tells all that the run begins to change things. Who leads a group that another node shall lead lets go before it answers.
+    fn begin(&mut self, now: Mono) {
         self.step = Step::StartIpreallocate;
         self.budget_end = now + self.tunables.takeover_timeout() * 3;
         self.deadline = self.budget_end;
         for pnn in self.snapshot.connected() {
-            self.send(Stage::StartIpreallocate, pnn, Control::StartIpreallocate { run: self.config.id }, now);
+            let control =
+                Control::StartIpreallocate { run: self.config.id, nodes: self.snapshot.nodes.clone() };
+            self.send(Stage::StartIpreallocate, pnn, control, now);
         }
     }
 
@@ -138,11 +145,14 @@ impl Run {
         }
     }
 
+    /// With no address to place, CTDB goes to `ipreallocated` at once. Where a group has an address, its leader must have let go before.
     fn jump_to_end(&mut self, now: Mono) {
-        if self.config.mode == Mode::Execute {
-            self.send_ipreallocated(self.budget_end, now);
-        } else {
+        if self.config.mode != Mode::Execute {
             self.finish();
+        } else if self.config.groups {
+            self.begin(now);
+        } else {
+            self.send_ipreallocated(self.budget_end, now);
         }
     }
 
@@ -151,7 +161,11 @@ impl Run {
         self.deadline = deadline;
         let owners = self.owners();
         for pnn in self.snapshot.connected() {
-            let control = Control::Ipreallocated { run: self.config.id, owners: owners.clone() };
+            let control = Control::Ipreallocated {
+                run: self.config.id,
+                owners: owners.clone(),
+                nodes: self.snapshot.nodes.clone(),
+            };
             self.send(Stage::Ipreallocated, pnn, control, now);
         }
     }

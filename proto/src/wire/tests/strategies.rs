@@ -101,10 +101,11 @@ fn control() -> impl Strategy<Value = Control> {
         Just(Control::GetAllTunables),
         Just(Control::GetNodemap),
         any::<bool>().prop_map(|available_only| Control::GetPublicIps { available_only }),
-        run_id().prop_map(|run| Control::StartIpreallocate { run }),
+        (run_id(), vec(node_info(), 0..4)).prop_map(|(run, nodes)| Control::StartIpreallocate { run, nodes }),
         (run_id(), owners()).prop_map(|(run, addrs)| Control::ReleaseIp { run, addrs }),
         (run_id(), vec(addr(), 0..4)).prop_map(|(run, addrs)| Control::TakeoverIp { run, addrs }),
-        (run_id(), owners()).prop_map(|(run, owners)| Control::Ipreallocated { run, owners }),
+        (run_id(), owners(), vec(node_info(), 0..4))
+            .prop_map(|(run, owners, nodes)| Control::Ipreallocated { run, owners, nodes }),
     ]
 }
 

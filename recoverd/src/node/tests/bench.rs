@@ -58,7 +58,7 @@ impl Bench {
         }
         assert_eq!(b.node.runstate(), RunState::Running);
         let run = RunId { epoch: b.epoch, count: 1 };
-        b.control(Control::Ipreallocated { run, owners: Vec::new() });
+        b.control(Control::Ipreallocated { run, owners: Vec::new(), nodes: Vec::new() });
         b.end("ipreallocated", EventOutcome::Ok);
         b.dump();
         b

@@ -62,6 +62,7 @@ pub(super) fn build(seed: u64, trace: bool) -> Cluster {
             has_lock,
             leader_capable: capable & (1 << n) != 0,
             failover_disabled: false,
+            groups: false,
             shutdown_timeout: Duration::from_secs(5),
             shutdown_extra: extra,
             persistent: Persistent { epoch: Epoch::NONE, disabled: false, stopped: false, banned_for: None },

@@ -170,6 +170,7 @@ impl Cluster {
             Action::Announce { .. }
             | Action::AskHolder { .. }
             | Action::StopAnnounce { .. }
+            | Action::RunSeen(_)
             | Action::PublicAddresses { .. } => {}
         }
     }

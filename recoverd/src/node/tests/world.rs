@@ -62,6 +62,7 @@ impl World {
             leases: false,
             leader_capable: true,
             failover_disabled: false,
+            groups: false,
             shutdown_timeout: Duration::from_secs(10),
             shutdown_extra: Duration::ZERO,
             persistent: Persistent { epoch: Epoch::NONE, disabled: false, stopped: false, banned_for: None },
@@ -307,6 +308,7 @@ impl World {
             | Action::AskHolder { .. }
             | Action::StopAnnounce { .. }
             | Action::PublicAddresses { .. }
+            | Action::RunSeen(_)
             | Action::Persist(_)
             | Action::Log { .. } => {}
         }

@@ -23,7 +23,9 @@ fn nothing_to_change_sends_no_release_and_no_take() {
     assert_eq!(w.sent_of(ControlKind::StartIpreallocate).len(), 3);
     let last = w.sent.last().unwrap().1.clone();
     let owners = vec![(ip(3), Some(Pnn(2))), (ip(2), Some(Pnn(1))), (ip(1), Some(Pnn(0)))];
-    assert_eq!(last, Control::Ipreallocated { run: config().id, owners });
+    let Control::Ipreallocated { run, owners: told, nodes } = last else { panic!("{last:?}") };
+    assert_eq!((run, told), (config().id, owners));
+    assert_eq!(nodes.len(), 3);
 }
 
 /// Story a of the first issue: somebody restarts the network of a node.
@@ -100,6 +102,27 @@ fn failover_disabled_only_runs_ipreallocated() {
         [ControlKind::GetAllTunables, ControlKind::GetNodemap, ControlKind::Ipreallocated]
     );
     assert_eq!(kinds.len(), 5);
+}
+
+/// Whoever leads a group and shall not must let go before another begins, also where there is no address to place.
+#[test]
+fn with_groups_every_run_has_a_begin() {
+    for disabled in [true, false] {
+        let mut w = World::healthy(3, &[]);
+        let mut c = config();
+        (c.failover_disabled, c.groups) = (disabled, true);
+        let (_, report) = w.run(c, |_| 0);
+        assert!(report.result.is_ok());
+        let kinds: Vec<ControlKind> = w.sent.iter().map(|(_, c)| c.kind()).collect();
+        let end = [[ControlKind::StartIpreallocate; 3], [ControlKind::Ipreallocated; 3]].concat();
+        assert!(kinds.ends_with(&end), "{kinds:?}");
+    }
+    let mut w = World::healthy(3, &[]);
+    w.node(1).refuses.insert(ControlKind::StartIpreallocate);
+    let mut c = config();
+    c.groups = true;
+    let (_, report) = w.run(c, |_| 0);
+    assert!(!report.result.is_ok() && w.sent_of(ControlKind::Ipreallocated).is_empty());
 }
 
 #[test]
