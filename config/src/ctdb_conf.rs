@@ -65,6 +65,8 @@ pub struct CtdbConf {
     pub start_as_disabled: bool,
     /// `[legacy] realtime scheduling`: for the lease thread.
     pub realtime_scheduling: bool,
+    /// `[legacy] lvs self test`: whether the LVS director tries once whether the kernel forwards. Ours; CTDB has none.
+    pub lvs_self_test: bool,
     /// `[legacy] lmaster capability`: shown, without effect (there is no database).
     pub lmaster_capability: bool,
     /// `[legacy] script log level`: what event scripts find as `CTDB_DEBUGLEVEL`.
@@ -89,6 +91,7 @@ impl Default for CtdbConf {
             start_as_stopped: false,
             start_as_disabled: false,
             realtime_scheduling: true,
+            lvs_self_test: true,
             lmaster_capability: true,
             script_log_level: LogLevel::Error,
         }
@@ -195,6 +198,7 @@ const KNOWN: &[(&str, &[&str])] = &[
             "start as stopped",
             "start as disabled",
             "realtime scheduling",
+            "lvs self test",
             "lmaster capability",
             "script log level",
         ],
@@ -259,6 +263,7 @@ impl CtdbConf {
             ("legacy", "realtime scheduling") => {
                 self.realtime_scheduling = boolean("realtime scheduling", value)?;
             }
+            ("legacy", "lvs self test") => self.lvs_self_test = boolean("lvs self test", value)?,
             ("legacy", "lmaster capability") => {
                 self.lmaster_capability = boolean("lmaster capability", value)?;
             }

@@ -53,6 +53,7 @@ pub(crate) fn show(report: &LvsReport, style: Style) -> Output {
         || !report.refused.is_empty()
         || !report.failures.is_empty()
         || !report.troubles.is_empty()
+        || report.forwarding.iter().any(|f| f.works == Some(false))
         || dests(report).any(|d| d.black_hole);
     let json = || serde_json::to_value(report).unwrap_or_default();
     Output::styled(style, || plain(report), |sep| table(report, sep), json).with_code(u8::from(bad))
@@ -89,6 +90,8 @@ fn plain(report: &LvsReport) -> String {
     };
     lines("", &report.refused);
     lines("", &report.warnings);
+    let broken = report.forwarding.iter().filter(|f| f.works == Some(false));
+    lines("error: ", &broken.map(|f| f.text.clone()).collect::<Vec<_>>());
     lines("error: ", &report.troubles);
     lines("refused by the kernel: ", &report.failures);
     lines("sync daemon: ", &report.sync);
@@ -103,7 +106,8 @@ fn service(text: &mut String, s: &LvsService) {
         (false, true) => ", NO QUORUM, the sorry server serves",
         (false, false) => ", NO QUORUM",
     };
-    *text += &format!("\nvirtual server {}{quorum}\n", s.name);
+    let broken = if s.does_not_forward { ", THE KERNEL DOES NOT FORWARD" } else { "" };
+    *text += &format!("\nvirtual server {}{quorum}{broken}\n", s.name);
     for server in &s.servers {
         *text += &format!("  {:<24} {:<8} {}\n", server.name, shown(server), server.reason);
     }
@@ -200,6 +204,7 @@ fn cells(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use recoverd::view::lvs::LvsForwarding;
 
     fn served() -> LvsReport {
         let server = |name: &str, state: &str, reason: &str| LvsServer {
@@ -254,6 +259,21 @@ mod tests {
         assert_eq!(lines.len(), 3, "{text}");
         assert!(lines[1].contains("|10.0.0.1|up|accepts|10.0.0.1:80|DR|1|3|0|"), "{text}");
         assert!(lines[2].contains("|10.0.0.2|down|refused||||||"), "{text}");
+    }
+
+    /// R3-1.
+    #[test]
+    fn a_kernel_that_does_not_forward_is_told() {
+        let mut report = served();
+        report.services[0].does_not_forward = true;
+        let text = "DR: ip_vs is loaded but does not forward: no answer".to_owned();
+        report.forwarding = vec![LvsForwarding { method: "DR".to_owned(), works: Some(false), text }];
+        let output = show(&report, Style::Plain);
+        assert_eq!(output.code, 1);
+        assert!(plain(&report).contains("virtual server 192.0.2.1 80, THE KERNEL DOES NOT FORWARD\n"));
+        assert!(plain(&report).contains("  error: DR: ip_vs is loaded but does not forward"));
+        report.forwarding[0].works = None;
+        assert_eq!(show(&report, Style::Plain).code, 0, "what could not be tried is no failure");
     }
 
     #[test]

@@ -40,6 +40,11 @@ impl Drains {
         self.drains.insert((service, dest), Drain { deadline, settings, by_operator: true, ended: false });
     }
 
+    /// A drain of an earlier life goes on.
+    pub(crate) fn restore(&mut self, service: ServiceId, dest: DestId, drain: Drain) {
+        self.drains.insert((service, dest), drain);
+    }
+
     /// An operator takes it back. Whether there was anything to take back.
     pub fn undrain(&mut self, service: ServiceId, dest: DestId) -> bool {
         self.drains.remove(&(service, dest)).is_some()

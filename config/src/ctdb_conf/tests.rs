@@ -32,7 +32,7 @@ fn every_key() {
          \tnode address = 10.0.0.2\n nodes list = /etc/nodes\n transport = TCP\n\
          [event]\n debug script = debug-hung-script.sh\n\
          [failover]\n disabled = yes\n shutdown failover timeout = 0\n shutdown extra timeout = 3\n\
-         [legacy]\n start as stopped = true\n start as disabled = TRUE\n realtime scheduling = false\n\
+         [legacy]\n start as stopped = true\n start as disabled = TRUE\n realtime scheduling = false\n lvs self test = false\n\
          lmaster capability = No\n script log level = INFO\n",
     );
     let expected = CtdbConf {
@@ -51,6 +51,7 @@ fn every_key() {
         start_as_stopped: true,
         start_as_disabled: true,
         realtime_scheduling: false,
+        lvs_self_test: false,
         lmaster_capability: false,
         script_log_level: LogLevel::Info,
     };

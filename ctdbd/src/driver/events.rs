@@ -58,7 +58,8 @@ pub(super) fn events(
     let public: watch::Receiver<Arc<[PublicAddress]>> = addresses.subscribe();
     let cluster = watch::Sender::new(None);
     let run = watch::Sender::new(None);
-    let director = Lvs::spawn(base, &config.paths.vardir, public.clone(), journal.clone());
+    let director =
+        Lvs::spawn(base, &config.paths.vardir, public.clone(), journal.clone(), config.conf.lvs_self_test);
     let announcements = match lvs.map(|_| Announcer::open(netif.clone())).transpose() {
         Ok(announcer) => announcer.map(|a| Announcements::new(Arc::new(a))),
         Err(e) => {

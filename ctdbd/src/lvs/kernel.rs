@@ -4,6 +4,7 @@
 //! that is loaded later is found. Refusals of single requests are [`lvs::reconcile`]'s; their memory lives here with the socket.
 
 use super::conns;
+use super::drained::{self, Kept};
 use super::memory::{Memory, Ours};
 use lvs::config::{SyncDaemon, Timeouts};
 use lvs::ipvs::{Answer, Ipvs, Kernel, Reading, Role, pass};
@@ -64,6 +65,8 @@ pub(super) enum Job {
     Read { connections: bool },
     /// Make the table what is wanted.
     Pass { desired: Table, actual: Table, owned: BTreeSet<ServiceId>, setup: Option<Setup> },
+    /// Write down what is drained, for the next life.
+    Remember { file: PathBuf, drains: Vec<Kept> },
     /// Take away what is ours.
     Clear { owned: BTreeSet<ServiceId>, done: tokio::sync::oneshot::Sender<()> },
 }
@@ -155,6 +158,10 @@ impl Worker {
             }),
             Job::Pass { desired, actual, owned, setup } => {
                 Some(News::Passed(self.pass(&desired, &actual, &owned, setup)))
+            }
+            Job::Remember { file, drains } => {
+                drained::write(&file, &drains);
+                None
             }
             Job::Clear { owned, done } => {
                 self.clear(&owned);

@@ -7,6 +7,8 @@
 //! the daemon as it is.
 
 mod conns;
+mod drained;
+mod forwards;
 mod group;
 mod kernel;
 mod load;
@@ -18,6 +20,7 @@ mod task;
 
 use crate::journal::JournalHandle;
 use ::lvs::members::Members;
+use forwards::Tester;
 use kernel::{Backend, Opener};
 use probes::Prober;
 use recoverd::command::{AnyReply, DaemonCommand, DaemonReply};
@@ -51,10 +54,13 @@ enum Ask {
 struct Setting {
     file: PathBuf,
     memory: PathBuf,
+    drains: PathBuf,
     kernel: watch::Receiver<Option<Arc<KernelState>>>,
     public: watch::Receiver<Arc<[PublicAddress]>>,
     opener: Opener,
     prober: Prober,
+    /// None: the self-test is switched off.
+    tester: Option<Tester>,
     journal: Option<JournalHandle>,
     /// Why virtual services are not served.
     trouble: watch::Sender<Option<String>>,
@@ -70,28 +76,30 @@ pub struct Lvs {
 }
 
 impl Lvs {
-    /// Starts the task, which reads the file.
+    /// Starts the task, which reads the file. `self_test`: whether the kernel is tried once.
     #[must_use]
     pub fn spawn(
         base: &Path,
         vardir: &Path,
         public: watch::Receiver<Arc<[PublicAddress]>>,
         journal: JournalHandle,
+        self_test: bool,
     ) -> Self {
         let opener: Opener = Arc::new(|| {
             let kernel = lvs::ipvs::Kernel::open().map_err(|e| e.to_string())?;
             Ok(Box::new(kernel) as Box<dyn Backend>)
         });
-        Self::spawn_with(base, vardir, public, Some(journal), opener, probes::real())
+        let tester = self_test.then(forwards::real);
+        Self::spawn_with((base, vardir), public, Some(journal), opener, probes::real(), tester)
     }
 
     fn spawn_with(
-        base: &Path,
-        vardir: &Path,
+        (base, vardir): (&Path, &Path),
         public: watch::Receiver<Arc<[PublicAddress]>>,
         journal: Option<JournalHandle>,
         opener: Opener,
         prober: Prober,
+        tester: Option<Tester>,
     ) -> Self {
         let (asks, asked) = mpsc::unbounded_channel();
         let (kernel, seen) = watch::channel(None);
@@ -99,10 +107,12 @@ impl Lvs {
         let setting = Arc::new(Setting {
             file: base.join(FILE),
             memory: vardir.join("lvs_services.json"),
+            drains: vardir.join("lvs_drains.json"),
             kernel: seen,
             public,
             opener,
             prober,
+            tester,
             journal,
             trouble,
             members: watch::Sender::new(None),

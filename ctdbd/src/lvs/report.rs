@@ -2,13 +2,17 @@
 
 use super::running::{Running, word};
 use lvs::ipvs::Stats;
+use lvs::ipvs::selftest::Method;
 use lvs::model::{DestId, ServiceId};
-use recoverd::view::lvs::{LvsCounters, LvsDest, LvsKernelService, LvsReport, LvsServer, LvsService};
+use recoverd::view::lvs::{
+    LvsCounters, LvsDest, LvsForwarding, LvsKernelService, LvsReport, LvsServer, LvsService,
+};
 
 impl Running {
     /// Everything; file and refusals are added by who reads files.
     pub(super) fn report(&self) -> LvsReport {
         let services = self.director.view().into_iter().map(|view| LvsService {
+            does_not_forward: self.broken(&view.name),
             quorum: view.quorum,
             sorry: view.sorry,
             kernel: view.services.iter().map(|id| self.kernel_service(id)).collect(),
@@ -35,11 +39,18 @@ impl Running {
             warnings: self.warnings.clone(),
             sync: self.sync.clone(),
             troubles: self.troubles.clone(),
+            forwarding: self.forwards.found().map(forwarding).collect(),
             services: services.collect(),
             failures: self.failures.clone(),
             foreign: others.chain(self.reading.foreign.iter().cloned()).collect(),
             ..LvsReport::default()
         }
+    }
+
+    /// Whether a virtual server uses a method that is known not to forward.
+    fn broken(&self, name: &str) -> bool {
+        let servers = &self.director.config().virtual_servers;
+        servers.iter().filter(|vs| vs.name == name).any(|vs| self.forwards.broken(&Method::of(vs)))
     }
 
     fn kernel_service(&self, id: &ServiceId) -> LvsKernelService {
@@ -70,6 +81,10 @@ impl Running {
             black_hole: self.black.is_black(&key),
         }
     }
+}
+
+fn forwarding((method, works, text): (Method, Option<bool>, &str)) -> LvsForwarding {
+    LvsForwarding { method: method.to_string(), works, text: text.to_owned() }
 }
 
 fn state(state: lvs::checker::State) -> String {

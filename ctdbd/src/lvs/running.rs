@@ -4,6 +4,8 @@
 //! time is with the kernel. Changes by others are undone with the next reading (what is ours), or left alone (what is not).
 
 use super::Setting;
+use super::drained::{self, Kept};
+use super::forwards::Forwards;
 use super::kernel::{Job, KernelLink, News, Passed, Setup};
 use super::memory;
 use super::probes::Probes;
@@ -11,7 +13,9 @@ use crate::journal::JournalHandle;
 use lvs::blackhole::{Seen, Turn, Watch};
 use lvs::config::Config;
 use lvs::director::{Action, Director, Fact};
+use lvs::drain::Drain;
 use lvs::ipvs::Reading;
+use lvs::ipvs::selftest::{Method, SelfTest};
 use lvs::members::Members;
 use lvs::model::{DestId, Protocol, ServiceId, Table};
 use lvs::placement::{Here, Place, lay_over};
@@ -20,6 +24,7 @@ use recoverd::view::lvs::LvsState;
 use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::BuildHasher;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Between two readings of the table when nothing happens.
@@ -64,6 +69,12 @@ pub(super) struct Running {
     /// What was last set up without complaint.
     set_up: Option<Setup>,
     journal: Option<JournalHandle>,
+    pub(super) forwards: Forwards,
+    drains: PathBuf,
+    /// Drains of an earlier life, until there is a configuration.
+    earlier: Vec<Kept>,
+    /// The drains that were last written down; none before the first time.
+    kept: Option<BTreeMap<(ServiceId, DestId), Drain>>,
 }
 
 impl Running {
@@ -97,6 +108,10 @@ impl Running {
             retry_at: None,
             set_up: None,
             journal: setting.journal.clone(),
+            forwards: Forwards::new(setting.tester.clone()),
+            drains: setting.drains.clone(),
+            earlier: drained::read(&setting.drains),
+            kept: None,
         })
     }
 
@@ -109,10 +124,43 @@ impl Running {
         self.say(format!("configured: {} virtual servers", config.virtual_servers.len()));
         self.warnings = warnings;
         let actions = self.director.reload(config, self.now());
+        self.restore_drains();
         self.perform(actions);
         self.addresses(setting);
         self.places = self.here.places(self.director.config());
         self.dirty = true;
+    }
+
+    /// Drains that an earlier daemon had begun go on.
+    fn restore_drains(&mut self) {
+        let (now, wall) = (self.now(), drained::wall());
+        for kept in std::mem::take(&mut self.earlier) {
+            let (service, dest) = (kept.service, kept.dest);
+            if self.director.restore_drain(service, dest, kept.drain(now, wall)) {
+                self.say(format!("{dest} of {service} is drained on, as before the restart"));
+            } else {
+                self.say(format!(
+                    "{dest} of {service} was drained before the restart; the configuration has changed, and the drain is dropped"
+                ));
+            }
+        }
+    }
+
+    /// What is drained is written down when it has changed.
+    fn remember_drains(&mut self) {
+        let drains = self.director.drains().all();
+        if self.kept.as_ref() != Some(drains) {
+            self.kept = Some(drains.clone());
+            let drains = drained::kept(drains, self.now(), drained::wall());
+            self.link.send(Job::Remember { file: self.drains.clone(), drains });
+        }
+    }
+
+    /// What came of the self-test.
+    pub(super) fn tested(&mut self, outcome: Result<SelfTest, String>) {
+        for (fails, line) in self.forwards.take(outcome) {
+            if fails { self.trouble(line) } else { self.say(line) }
+        }
     }
 
     /// What addresses this host has now.
@@ -162,6 +210,10 @@ impl Running {
 
     /// What is due: ticks, and the kernel's next job.
     pub(super) fn advance(&mut self) {
+        self.remember_drains();
+        if self.state == LvsState::On {
+            self.forwards.want(Method::used(self.director.config()));
+        }
         let now = self.now();
         if self.director.next_deadline().is_some_and(|t| t <= now) {
             self.fact(Fact::Tick);

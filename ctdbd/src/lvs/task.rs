@@ -41,6 +41,7 @@ pub(super) async fn run(setting: &Setting, asked: &mut mpsc::UnboundedReceiver<A
                 tokio::select! {
                     asked = asked.recv() => asked,
                     fact = running.probes.next() => { running.fact(fact); continue }
+                    outcome = running.forwards.next() => { running.tested(outcome); continue }
                     Some(news) = running.link.news.recv() => { running.news(news); continue }
                     Ok(()) = kernel.changed() => { running.addresses(setting); continue }
                     Ok(()) = public.changed() => { running.addresses(setting); continue }

@@ -12,8 +12,8 @@ pub use view::{CheckView, ServerView, ServiceView};
 use crate::checker::{self, Checker, ProbeResult, RealState, combine};
 use crate::config::check_types::Check;
 use crate::config::{Config, VirtualServer};
-use crate::drain::{Connections, Drains};
-use crate::model::{DestId, ServiceId, Table};
+use crate::drain::{Connections, Drain, Drains};
+use crate::model::{DestId, DestSettings, ServiceId, Table};
 use crate::service::{Event, ServiceState};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -199,18 +199,29 @@ impl Director {
 
     /// An operator drains a configured destination until `deadline`; false when no service has it.
     pub fn drain(&mut self, service: ServiceId, dest: DestId, deadline: Duration) -> bool {
-        let real = self.config.virtual_servers.iter().filter(|vs| vs.services.contains_key(&service));
-        let Some(real) = real.flat_map(|vs| &vs.real_servers).find(|r| r.dest(&service) == dest) else {
-            return false;
-        };
-        let settings = crate::model::DestSettings {
-            weight: 0,
-            forward: real.forward,
-            upper: real.upper,
-            lower: real.lower,
-        };
+        let Some(settings) = self.settings_of(service, dest) else { return false };
         self.drains.start(service, dest, settings, deadline);
         true
+    }
+
+    /// A drain that an earlier director had begun goes on, its deadline by this one's clock; false when there is nothing to drain any
+    /// more: a server that an operator had drained is not configured now, or one that had left the configuration is back in it.
+    pub fn restore_drain(&mut self, service: ServiceId, dest: DestId, drain: Drain) -> bool {
+        let known = self.config.virtual_servers.iter().any(|vs| vs.services.contains_key(&service));
+        let drain = match (self.settings_of(service, dest), drain.by_operator) {
+            (Some(settings), true) => Drain { settings, ..drain },
+            (None, false) if known => drain,
+            (Some(_), false) | (None, _) => return false,
+        };
+        self.drains.restore(service, dest, drain);
+        true
+    }
+
+    /// What a configured destination is drained with; none when no service has it.
+    fn settings_of(&self, service: ServiceId, dest: DestId) -> Option<DestSettings> {
+        let of = self.config.virtual_servers.iter().filter(|vs| vs.services.contains_key(&service));
+        let real = of.flat_map(|vs| &vs.real_servers).find(|r| r.dest(&service) == dest)?;
+        Some(DestSettings { weight: 0, forward: real.forward, upper: real.upper, lower: real.lower })
     }
 
     /// An operator takes a destination back into service; false when it was not drained.

@@ -184,6 +184,33 @@ fn an_operator_drains() {
     assert_eq!(texts(&rig.tell(Fact::Tick)), ["change 10.0.0.2:80 (NAT, weight 1) of tcp 192.0.2.1:80"]);
 }
 
+/// Only what still means something goes on in another life.
+#[test]
+fn drains_of_an_earlier_director_go_on() {
+    let mut rig = Rig::new(web("", &[1, 2]));
+    let service: ServiceId = "tcp 192.0.2.1:80".parse().unwrap();
+    let dest = |n: u32| -> DestId { format!("10.0.0.{n}:80").parse().unwrap() };
+    let drain = |by_operator| Drain {
+        deadline: S * 500,
+        settings: DestSettings::default(),
+        by_operator,
+        ended: false,
+    };
+    assert!(!rig.director.restore_drain(service, dest(9), drain(true)), "it is not configured any more");
+    assert!(!rig.director.restore_drain(service, dest(1), drain(false)), "it is configured again");
+    let gone = "tcp 192.0.2.9:80".parse().unwrap();
+    assert!(!rig.director.restore_drain(gone, dest(9), drain(false)), "there is no such service");
+    assert_eq!(rig.tell(Fact::Tick), []);
+    assert!(rig.director.restore_drain(service, dest(2), drain(true)));
+    assert!(rig.director.restore_drain(service, dest(9), drain(false)));
+    assert_eq!(texts(&rig.tell(Fact::Tick)), ["change 10.0.0.2:80 (NAT, weight 0) of tcp 192.0.2.1:80"]);
+    assert_eq!(
+        rig.director.drains().all().len(),
+        1,
+        "what left the configuration is gone from the kernel, too"
+    );
+}
+
 #[test]
 fn checks_rest_where_the_address_is_not() {
     let here: BTreeSet<IpAddr> = ["192.0.2.1".parse().unwrap()].into();

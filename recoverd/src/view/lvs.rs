@@ -17,6 +17,8 @@ pub struct LvsReport {
     pub sync: Vec<String>,
     /// What goes wrong beside single requests, such as a sync daemon that cannot be started.
     pub troubles: Vec<String>,
+    /// What the self-test of the kernel found, by method.
+    pub forwarding: Vec<LvsForwarding>,
     /// Virtual servers in the order of the file.
     pub services: Vec<LvsService>,
     /// Requests that the kernel refuses, with its words; each is tried again.
@@ -42,11 +44,24 @@ pub enum LvsState {
     On,
 }
 
+/// Whether a method really forwards.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LvsForwarding {
+    /// `NAT`, `DR`, `TUN`.
+    pub method: String,
+    /// Whether it does; none when it could not be tried.
+    pub works: Option<bool>,
+    /// The line about it, with evidence and remedy.
+    pub text: String,
+}
+
 /// One virtual server.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LvsService {
     /// As it is declared: `192.0.2.1 80`, `fwmark 5`, `group web`.
     pub name: String,
+    /// The self-test found that the kernel does not forward by a method of this service.
+    pub does_not_forward: bool,
     /// Whether enough real servers live.
     pub quorum: bool,
     /// Whether the sorry server serves.

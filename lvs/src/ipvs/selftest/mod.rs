@@ -14,8 +14,11 @@ mod place;
 mod traffic;
 
 use super::{HostFacts, IpvsError};
+use crate::config::{Config, VirtualServer};
+use crate::model::Forward;
 use net::Net;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// A forwarding method that can be tried.
@@ -33,6 +36,25 @@ pub enum Method {
 impl Method {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Nat, Self::Dr, Self::Tun];
+
+    /// Those that a virtual server uses.
+    #[must_use]
+    pub fn of(server: &VirtualServer) -> BTreeSet<Self> {
+        let method = |forward| match forward {
+            Forward::Nat => Some(Self::Nat),
+            Forward::Dr => Some(Self::Dr),
+            Forward::Tun(_) => Some(Self::Tun),
+            // Nothing is forwarded.
+            Forward::Local | Forward::Bypass => None,
+        };
+        server.real_servers.iter().filter_map(|real| method(real.forward)).collect()
+    }
+
+    /// Those that a configuration uses.
+    #[must_use]
+    pub fn used(config: &Config) -> BTreeSet<Self> {
+        config.virtual_servers.iter().flat_map(Self::of).collect()
+    }
 }
 
 impl fmt::Display for Method {
@@ -71,6 +93,18 @@ impl SelfTest {
     #[must_use]
     pub fn failed(&self) -> bool {
         self.methods.iter().any(|(_, tried)| matches!(tried, Tried::DoesNotForward(_)))
+    }
+}
+
+impl SelfTest {
+    /// Each method with its line alone.
+    #[must_use]
+    pub fn lines(&self) -> Vec<(Method, Tried, String)> {
+        let one = |(method, tried): &(Method, Tried)| {
+            let alone = Self { methods: vec![(*method, tried.clone())], host: self.host.clone() };
+            (*method, tried.clone(), alone.to_string())
+        };
+        self.methods.iter().map(one).collect()
     }
 }
 

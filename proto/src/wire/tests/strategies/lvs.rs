@@ -26,7 +26,14 @@ fn service() -> impl Strategy<Value = LvsService> {
         |(name, state, weight, checks)| LvsServer { name, state, weight, checks, ..LvsServer::default() },
     );
     (text(), any::<[bool; 2]>(), vec(server, 0..3), vec(kernel_service(), 0..3)).prop_map(
-        |(name, [quorum, sorry], servers, kernel)| LvsService { name, quorum, sorry, servers, kernel },
+        |(name, [quorum, sorry], servers, kernel)| LvsService {
+            name,
+            quorum,
+            sorry,
+            servers,
+            kernel,
+            does_not_forward: sorry,
+        },
     )
 }
 
