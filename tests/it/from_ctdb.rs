@@ -13,9 +13,9 @@ const REASONS: [&str; 5] =
     ["accepted, no effect", "missing", "gone in CTDB too", "no test of its own", "not part of ctdb-ip"];
 
 /// A test: `ctdbd::lock::helper::tests::name`; those of `tests/it` begin with `it`, those of `ctl/tests/cli` and of ctl with `cli`.
-type Test = Vec<String>;
+pub(crate) type Test = Vec<String>;
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
@@ -59,8 +59,16 @@ fn tests_of(text: &str, module: &Test) -> Vec<Test> {
     found
 }
 
-/// All tests of the workspace.
-fn all_tests() -> Vec<Test> {
+/// The tests of all files below a directory, as those of a crate of this name.
+pub(crate) fn tests_below(crate_name: &str, base: &Path) -> Vec<Test> {
+    let mut files = Vec::new();
+    rust_files(base, &mut files);
+    let of = |file: &PathBuf| tests_of(&read_to_string(file).unwrap(), &module(crate_name, base, file));
+    files.iter().flat_map(of).collect()
+}
+
+/// All tests of the workspace but those of `lvs/tests/kernel`.
+pub(crate) fn all_tests() -> Vec<Test> {
     let mut all = Vec::new();
     for entry in read_dir(root()).unwrap().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
@@ -71,11 +79,7 @@ fn all_tests() -> Vec<Test> {
             _ => vec![(name.as_str(), entry.path().join("src"))],
         };
         for (crate_name, base) in places {
-            let mut files = Vec::new();
-            rust_files(&base, &mut files);
-            for file in files {
-                all.extend(tests_of(&read_to_string(&file).unwrap(), &module(crate_name, &base, &file)));
-            }
+            all.extend(tests_below(crate_name, &base));
         }
     }
     // A macro makes these, one for each snapshot.
@@ -89,7 +93,7 @@ fn all_tests() -> Vec<Test> {
 }
 
 /// Whether a name of the document means this test.
-fn means(named: &str, test: &Test) -> bool {
+pub(crate) fn means(named: &str, test: &Test) -> bool {
     let names: Vec<&str> = named.split("::").collect();
     let (last, modules) = names.split_last().unwrap();
     let own = test.last().unwrap();

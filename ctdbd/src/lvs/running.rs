@@ -45,6 +45,8 @@ pub(super) struct Running {
     pub(super) link: KernelLink,
     begin: Instant,
     pub(super) here: Here,
+    /// It has been said what addresses this host has.
+    known: bool,
     pub(super) places: BTreeMap<ServiceId, Place>,
     /// The LVS group: its address is held here while this node leads.
     pub(super) members: Option<Members>,
@@ -91,6 +93,7 @@ impl Running {
             link,
             begin,
             here: Here::default(),
+            known: false,
             places: BTreeMap::new(),
             members: None,
             reading: Reading::default(),
@@ -166,6 +169,7 @@ impl Running {
     /// What addresses this host has now.
     pub(super) fn addresses(&mut self, setting: &Setting) {
         let Some(kernel) = setting.kernel.borrow().clone() else { return };
+        self.known = true;
         let public: BTreeSet<_> = setting.public.borrow().iter().map(|p| p.addr).collect();
         let off_lo = |addr| kernel.places(addr).iter().any(|place| place.iface != "lo");
         let held = public.iter().copied().filter(|a| off_lo(*a)).collect();
@@ -221,7 +225,8 @@ impl Running {
         let drained = self.director.drains().next_deadline().is_some_and(|t| t <= now);
         let due = self.read_at <= now || self.retry_at.is_some_and(|t| t <= now) || drained;
         let usable = !matches!(self.state, LvsState::NoKernel(_)) || self.read_at <= now;
-        if !self.busy && usable && (self.dirty || due) {
+        // Before the addresses of this host are known nothing is done: it would be done as if none were the cluster's.
+        if self.known && !self.busy && usable && (self.dirty || due) {
             (self.busy, self.dirty, self.retry_at) = (true, false, None);
             self.link.send(Job::Read { connections: self.suspicious });
         }
@@ -229,7 +234,7 @@ impl Running {
 
     /// How long nothing is due.
     pub(super) fn wait(&self) -> Duration {
-        let read = (!self.busy).then_some(self.read_at);
+        let read = (self.known && !self.busy).then_some(self.read_at);
         let all = [self.director.next_deadline(), self.retry_at, read];
         let next = all.into_iter().flatten().min().unwrap_or(self.now() + PERIOD);
         next.saturating_sub(self.now()).max(SHORTEST)

@@ -86,7 +86,9 @@ impl Rig {
         let vip = PublicAddress { addr: ip("192.0.2.1"), prefix: 24, ifaces: vec!["eth1".into()] };
         let (public, seen) = watch::channel(Arc::from(vec![vip]));
         let lvs = Lvs::spawn_with((dir.path(), dir.path()), seen, None, opener, prober, tester);
-        Self { dir, shared, lvs, _public: public }
+        let rig = Self { dir, shared, lvs, _public: public };
+        rig.addresses(&[]);
+        rig
     }
 
     fn new(config: &str, prober: Prober) -> Self {

@@ -4,6 +4,7 @@
 //! kernel kills every process of the lab and drops its interfaces: that is the whole clean-up. It ends when the test's end of
 //! its socket is closed, which also happens when the test panics or is killed.
 
+mod download;
 mod echo;
 mod prober;
 mod requests;
@@ -25,7 +26,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, getegid, geteuid, setsid};
 use std::fs;
 use std::io::{self, IoSlice};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
@@ -64,6 +65,21 @@ enum Cli {
         /// The address.
         #[arg(long)]
         addr: IpAddr,
+        /// Longest wait for a connection in milliseconds; five times as long for the greeting.
+        #[arg(long, default_value_t = 200)]
+        try_ms: u64,
+    },
+    /// Send whoever connects numbers without end, at an even pace, until the other side has closed its half of the connection.
+    DownloadServe {
+        /// The TCP port.
+        #[arg(long)]
+        port: u16,
+    },
+    /// Take such numbers until standard input ends; check every one of them.
+    Download {
+        /// Where from.
+        #[arg(long)]
+        from: SocketAddr,
     },
     /// Ask every node for every address, whatever ARP says.
     Witness {
@@ -97,8 +113,10 @@ pub fn main() -> anyhow::Result<()> {
         Cli::Init { config } => init(&serde_json::from_str(&config).context("config")?),
         Cli::Echo { node } => echo::run(node),
         Cli::TcpServe { node } => tcp::serve(node),
-        Cli::TcpClient { addr } => tcp::client(addr),
+        Cli::TcpClient { addr, try_ms } => tcp::client(addr, Duration::from_millis(try_ms)),
         Cli::Probe { addresses, interval_us } => prober::run(&addresses, interval_us),
+        Cli::DownloadServe { port } => download::serve(port),
+        Cli::Download { from } => download::client(from),
         Cli::Witness { iface, addresses, macs, interval_us } => {
             witness::run(&iface, &addresses, &macs, interval_us)
         }

@@ -12,9 +12,6 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-/// Longest wait for a connection; an address that is just moving may not answer the first SYN.
-const TRY: Duration = Duration::from_millis(200);
-
 /// Serves for ever, IPv4 and IPv6 with one socket.
 pub(super) fn serve(node: u16) -> anyhow::Result<()> {
     let socket = Socket::new(Domain::IPV6, Type::STREAM, Some(Protocol::TCP))?;
@@ -32,16 +29,17 @@ pub(super) fn serve(node: u16) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Stays connected for ever. Prints `connected NANOSECONDS NODE LOCAL_END` and `lost NANOSECONDS ERROR`.
-pub(super) fn client(address: IpAddr) -> anyhow::Result<()> {
+/// Stays connected for ever. Prints `connected NANOSECONDS NODE LOCAL_END` and `lost NANOSECONDS ERROR`. `patience` is the longest wait for a
+/// connection: an address that is just moving may not answer the first SYN.
+pub(super) fn client(address: IpAddr, patience: Duration) -> anyhow::Result<()> {
     let to = SocketAddr::new(address, TCP_PORT);
     let mut out = std::io::stdout().lock();
     loop {
-        let Ok(stream) = TcpStream::connect_timeout(&to, TRY) else { continue };
+        let Ok(stream) = TcpStream::connect_timeout(&to, patience) else { continue };
         let mut lines = BufReader::new(&stream);
         let mut greeting = String::new();
         // A server that has the connection greets at once; one that lost it meanwhile never does.
-        stream.set_read_timeout(Some(TRY * 5))?;
+        stream.set_read_timeout(Some(patience * 5))?;
         if !lines.read_line(&mut greeting).is_ok_and(|n| n > 0) {
             continue;
         }
