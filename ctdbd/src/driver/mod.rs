@@ -133,11 +133,12 @@ impl Driver {
             let deadline = self.deadline();
             tokio::select! {
                 biased;
+                // First: what the recmaster asks means the lease session that our lease thread has just joined with.
+                Some(news) = boxes.lease.recv() => self.on_lease(news),
                 Some(event) = boxes.links.recv() => self.on_link(event),
                 Some(input) = boxes.inputs.recv() => self.on_input(input),
                 // News that waited until after a later dump would take the machine back to before it.
                 Some((as_of, change)) = boxes.kernel.recv() => if as_of >= self.dumped { self.on_input(change) },
-                Some(news) = boxes.lease.recv() => self.on_lease(news),
                 Some(event) = boxes.lock.recv() => self.on_lock(event),
                 Some(asked) = boxes.calls.recv() => self.on_call(asked),
                 Some((pnn, answer)) = boxes.finds.recv() => {
