@@ -70,6 +70,8 @@ pub(super) struct Running {
     retry_at: Option<Duration>,
     /// What was last set up without complaint.
     set_up: Option<Setup>,
+    /// What is being set up: by the time it is done, something else may be wanted.
+    setting_up: Option<Setup>,
     journal: Option<JournalHandle>,
     pub(super) forwards: Forwards,
     drains: PathBuf,
@@ -110,6 +112,7 @@ impl Running {
             read_at: Duration::ZERO,
             retry_at: None,
             set_up: None,
+            setting_up: None,
             journal: setting.journal.clone(),
             forwards: Forwards::new(setting.tester.clone()),
             drains: setting.drains.clone(),
@@ -269,6 +272,7 @@ impl Running {
         self.watch(answered.as_ref(), now);
         let setup = self.setup();
         let setup = (self.set_up.as_ref() != Some(&setup)).then_some(setup);
+        self.setting_up.clone_from(&setup);
         let (actual, owned) = (self.reading.table.clone(), self.director.owned().clone());
         self.link.send(Job::Pass { desired, actual, owned, setup });
     }
@@ -327,13 +331,14 @@ impl Running {
         self.dirty |= !passed.answers.is_empty();
         self.failures = passed.failures.iter().map(|f| format!("{}: {}", f.request, f.error)).collect();
         self.retry_at = passed.retry_at;
+        let sent = self.setting_up.take();
         match passed.setup {
             Some(Ok(done)) => {
                 for line in &done {
                     self.say(line.clone());
                 }
                 self.troubles.clear();
-                self.set_up = Some(self.setup());
+                self.set_up = sent;
             }
             Some(Err(why)) => {
                 if !self.troubles.contains(&why) {
@@ -341,7 +346,7 @@ impl Running {
                 }
                 self.troubles = vec![why];
             }
-            None => self.set_up = Some(self.setup()),
+            None => self.set_up = sent.or(self.set_up.take()),
         }
         let sync = self.set_up.as_ref().and_then(|s| s.sync.as_ref());
         let line = |(roles, with): &(Vec<lvs::ipvs::Role>, lvs::config::SyncDaemon)| {

@@ -17,6 +17,7 @@ use recoverd::view::lvs::{LvsReport, LvsState};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
@@ -29,6 +30,8 @@ const LONG: Duration = Duration::from_secs(60);
 struct Shared {
     fake: Arc<Mutex<Fake>>,
     sync: Arc<Mutex<Vec<Role>>>,
+    /// A change of the sync daemons takes as long as this is set.
+    slow: Arc<AtomicBool>,
 }
 
 impl Ipvs for Shared {
@@ -47,6 +50,9 @@ impl Backend for Shared {
     }
 
     fn set_sync(&mut self, wanted: Option<&(Vec<Role>, SyncDaemon)>) -> Result<Vec<String>, String> {
+        while self.slow.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         *self.sync.lock().unwrap() = wanted.map(|(roles, _)| roles.clone()).unwrap_or_default();
         Ok(Vec::new())
     }
@@ -305,6 +311,23 @@ async fn services_follow_their_addresses() {
     assert_eq!(*rig.shared.sync.lock().unwrap(), [Role::Master]);
     rig.addresses(&[("10.0.0.7", "eth0"), ("192.0.2.1", "lo")]);
     rig.until("prepared", |r| place("prepared")(r) && dests(r).len() == 2).await;
+}
+
+/// What was wanted when the kernel was asked is not what is wanted now: the sync daemons follow all the same.
+#[tokio::test]
+async fn an_address_that_comes_while_the_kernel_works_is_not_forgotten() {
+    let shared = Shared::default();
+    shared.slow.store(true, Ordering::Relaxed);
+    let text = format!("lvs_sync_daemon eth1\n{}", conf(&["10.0.0.1"]));
+    let opener = opener(&shared);
+    let rig = Rig::with(Some(&text), shared, opener, scripted("", ""));
+    let place = |wanted: &'static str| move |r: &LvsReport| r.services[0].kernel[0].place == wanted;
+    rig.until("prepared, and the kernel at work", |r| place("prepared")(r) && r.state == LvsState::On).await;
+    rig.addresses(&[("192.0.2.1", "eth1")]);
+    rig.until("active", place("active")).await;
+    rig.shared.slow.store(false, Ordering::Relaxed);
+    rig.until("master", |r| r.sync == ["master on eth1"]).await;
+    assert_eq!(*rig.shared.sync.lock().unwrap(), [Role::Master]);
 }
 
 #[tokio::test]
