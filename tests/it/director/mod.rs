@@ -24,7 +24,7 @@ const LONG: Duration = Duration::from_secs(180);
 const VIP: &str = "10.0.0.31";
 /// What the tests call beside `ip`: program and Debian package.
 const PROGRAMS: [(&str, &str); 2] = [("ipvsadm", "ipvsadm"), ("nft", "nftables")];
-/// Seconds for all tests, memory in MiB, processors.
+/// Seconds for all tests, which take four minutes of a busy machine; memory in MiB; processors.
 const MACHINE: [&str; 6] = ["-t", "1200", "-m", "1024", "-c", "2"];
 
 #[test]
