@@ -2,6 +2,7 @@
 
 use super::{Directors, LONG, VIP, dests};
 use tests::lab::{Download, now_ns};
+use tests::vm::say;
 
 const DOWNLOADS: u16 = 7009;
 
@@ -48,10 +49,10 @@ fn goes_on(d: &Directors, download: &Download, since_ns: u64, what: &str) {
     let seen = download.wait_more(400_000, LONG).unwrap_or_else(|e| panic!("{e}\n{}", d.c.describe()));
     let after = seen.silences.iter().filter(|s| s.to_ns > since_ns).map(|s| s.length());
     let longest = after.max().unwrap_or_default();
-    println!(
+    say(&format!(
         "measured: a download through a director that moves ({what}): silence of {} ms, on an emulated machine",
         longest.as_millis()
-    );
+    ));
 }
 
 #[test]
@@ -108,9 +109,9 @@ fn a_download_survives_fail_over() {
         (d.holder() == Some(first)).then_some(()).ok_or_else(|| format!("{:?}", d.c.holders()))
     });
     let all = download.finish(LONG).unwrap_or_else(|e| panic!("{e}\n{}", d.c.describe()));
-    println!(
+    say(&format!(
         "measured: {} bytes came through two fail-overs, all of them right, in one connection",
         all.bytes
-    );
+    ));
     server.kill9().unwrap();
 }

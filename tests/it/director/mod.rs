@@ -116,7 +116,9 @@ impl Directors {
     /// Runs `ctdb` on a node: exit status, standard output, standard error. Patient, unlike the cluster's own.
     fn try_ctdb(&self, node: usize, args: &[&str]) -> (i32, String, String) {
         let host = self.c.lab.node(node).command(binaries().unwrap().ctdb);
-        let done = host.args(args).envs(self.c.lab.paths(node).env()).output(LONG).unwrap();
+        // Its own patience, 10 s, is too little for a starved machine.
+        let host = host.args(["-t", "120"]).args(args);
+        let done = host.envs(self.c.lab.paths(node).env()).output(LONG).unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         (done.status.code().unwrap_or(-1), text(&done.stdout), text(&done.stderr))
     }
