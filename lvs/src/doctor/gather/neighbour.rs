@@ -21,7 +21,7 @@ const LISTEN: Duration = Duration::from_millis(200);
 /// An Ethernet address.
 pub(super) type Mac = [u8; 6];
 
-/// The hardware addresses that answer on an interface, each once.
+/// The hardware addresses of others that answer on an interface, each once.
 pub(super) fn ask(iface: &str, addr: IpAddr, local: &[route::Local]) -> io::Result<Vec<String>> {
     let (link, own) = ethernet(iface)?;
     let question = match addr {
@@ -34,17 +34,17 @@ pub(super) fn ask(iface: &str, addr: IpAddr, local: &[route::Local]) -> io::Resu
             ndp::frame(own, from.ok_or_else(|| io::Error::other("it has no link-local address"))?, addr)?
         }
     };
-    exchange(&link, &question, addr)
+    exchange(&link, own, &question, addr)
 }
 
-/// Asks on an interface who has an IPv4 address: the hardware addresses that answer, each once. Blocks for 0.6 s. `mark` is put into
+/// Asks on an interface who has an IPv4 address: the hardware addresses of others that answer, each once. Blocks for 0.6 s. `mark` is put into
 /// the question for listeners that know it.
 ///
 /// # Errors
 /// No such interface, none of Ethernet, or no right to packet sockets (CAP_NET_RAW).
 pub fn who_has(iface: &str, addr: Ipv4Addr, mark: [u8; 6]) -> io::Result<Vec<String>> {
     let (link, own) = ethernet(iface)?;
-    exchange(&link, &arp::frame(own, addr, mark)?, addr.into())
+    exchange(&link, own, &arp::frame(own, addr, mark)?, addr.into())
 }
 
 fn ethernet(iface: &str) -> io::Result<(LinkAddr, Mac)> {
@@ -59,13 +59,15 @@ fn ethernet(iface: &str) -> io::Result<(LinkAddr, Mac)> {
     Ok((link, own))
 }
 
-fn exchange(link: &LinkAddr, question: &[u8], addr: IpAddr) -> io::Result<Vec<String>> {
+fn exchange(link: &LinkAddr, own: Mac, question: &[u8], addr: IpAddr) -> io::Result<Vec<String>> {
     let socket = open(link)?;
     let mut found = BTreeSet::new();
     for _ in 0..TRIES {
         send(socket.as_raw_fd(), question, MsgFlags::empty())?;
         listen(&socket, addr, &mut found)?;
     }
+    // The socket hears what this host sends, too, such as the gratuitous ARP replies after an address was taken.
+    found.remove(&own);
     Ok(found.into_iter().map(text).collect())
 }
 
