@@ -194,7 +194,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_gives_an_answer_of_one_line(text in "\\PC*|[\\[\\]a= #;\\\\\n\t]*") {
+        fn any_text_gives_one_line_a_fault(text in "\\PC*|[\\[\\]a= #;\\\\\n\t]*") {
             if let Err(error) = read(&text) {
                 prop_assert_eq!(error.lines().count(), parse(&text, Path::new("f")).faults.len());
             }

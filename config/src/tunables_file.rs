@@ -162,7 +162,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_gives_an_answer_of_one_line(text in "\\PC*|[a-zA-Z=0-9# \n\t-]*") {
+        fn any_text_gives_one_line_a_fault(text in "\\PC*|[a-zA-Z=0-9# \n\t-]*") {
             if let Err(error) = read(&text) {
                 prop_assert!(error.lines().all(|line| line.starts_with("t:")), "{}", error);
             }

@@ -156,14 +156,18 @@ fn what_has_no_meaning_is_collected() {
 
 proptest! {
     #[test]
-    fn any_text_gives_an_answer_of_one_line(
+    fn any_text_gives_one_line_a_fault(
         section in "logging|cluster|event|failover|legacy|\\PC{0,9}",
         key in "location|log level|leader timeout|nodes list|cluster lock|disabled|node address|\\PC{0,9}",
         value in "\\PC*",
     ) {
-        match read(&format!("[{section}]\n{key} = {value}\n")) {
+        let text = format!("[{section}]\n{key} = {value}\n");
+        match read(&text) {
             Ok((_, ignored)) => prop_assert!(ignored.iter().all(|i| !i.name.contains('\n'))),
-            Err(error) => prop_assert!(!error.contains('\n')),
+            Err(errors) => {
+                let faults = CtdbConf::parse(&text, Path::new("c")).faults;
+                prop_assert_eq!(errors.split('\n').count(), faults.len(), "{}", errors);
+            }
         }
     }
 }

@@ -122,7 +122,7 @@ fn a_long_list_of_addresses_is_cut() {
 
 proptest! {
     #[test]
-    fn any_text_gives_an_answer_of_one_line(text in "\\PC*|[0-9a-f.:# \n\t]*") {
+    fn any_text_gives_one_line_a_fault(text in "\\PC*|[0-9a-f.:# \n\t]*") {
         match read(&text) {
             Ok(nodes) => {
                 for (i, node) in nodes.lines.iter().enumerate() {

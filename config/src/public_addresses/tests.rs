@@ -93,7 +93,7 @@ fn bad_lines_name_the_line_and_what_to_write() {
 
 proptest! {
     #[test]
-    fn any_text_gives_an_answer_of_one_line(text in "\\PC*|[0-9a-f.:/# ,\n\t]*") {
+    fn any_text_gives_one_line_a_fault(text in "\\PC*|[0-9a-f.:/# ,\n\t]*") {
         if let Err(error) = read(&text) {
             prop_assert!(error.lines().all(|l| l.starts_with("p:")), "{}", error);
         }
