@@ -152,7 +152,9 @@ fn once(bed: &mut Bed, peer: Peer, scenario: Scenario, limit: Duration) -> Resul
     let served = done.then(|| {
         // Another node began to answer, or the same one again.
         let moved = seen().filter_map(|r| r.transitions.last()).map(|t| t.at_ns);
-        let back = seen().flat_map(|r| &r.gaps).map(|g| g.from_ns + g.length_ns);
+        // An address's longest silence is the fault's; shorter ones, seconds later, are the machine's hiccups too.
+        let longest = seen().filter_map(|r| r.gaps.iter().max_by_key(|g| g.length_ns));
+        let back = longest.map(|g| g.from_ns + g.length_ns);
         millis(moved.chain(back).max().unwrap_or(mark.at_ns).saturating_sub(mark.at_ns))
     });
     let others = report.addresses.iter().filter(|(a, _)| !affected.contains(a));
