@@ -140,6 +140,30 @@ fn lab_probe_reports_two_holders_as_dual() {
     assert_eq!(seen.dual(SOON).map(|t| t.node), Some(0), "{seen:?}");
 }
 
+/// What a client does not see, which takes the first answer.
+#[test]
+fn lab_arp_witness_reports_two_that_answer() {
+    let Some(lab) = Lab::for_test("lab_arp_witness_reports_two_that_answer", &LabConfig::default()) else {
+        return;
+    };
+    let address = std::net::Ipv4Addr::new(10, 0, 0, 31);
+    let witness = lab.arp_witness("pub0", address).unwrap();
+    let heard = |more: u64| {
+        let before = witness.report().unwrap().answers;
+        wait_for("answers to ARP", SOON, || {
+            let report = witness.report().map_err(|e| e.to_string())?;
+            if report.answers > before + more { Ok(report) } else { Err(format!("{report:?}")) }
+        })
+        .unwrap()
+    };
+    lab.node(1).add_address("pub0", address.into(), 24).unwrap();
+    assert!(heard(50).duals.is_empty());
+    lab.node(2).add_address("pub0", address.into(), 24).unwrap();
+    let duals = heard(100).duals;
+    let nodes: Vec<(u16, u16)> = duals.iter().map(|(_, d)| (d.node, d.other)).collect();
+    assert_eq!(nodes, [(1, 2), (2, 1)], "{duals:?}");
+}
+
 #[test]
 fn lab_link_loses_carrier_and_gets_it_back() {
     let Some(lab) = Lab::for_test("lab_link_loses_carrier", &LabConfig::default()) else { return };

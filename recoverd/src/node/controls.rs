@@ -104,7 +104,8 @@ impl Node {
                 self.controls.in_run = Some(run);
                 self.controls.run_started = cx.now;
                 self.run_seen(RunSeen { run, over: false, nodes }, cx);
-                if self.runstate == RunState::Running {
+                // One that leaves has a group's address to hand over, too.
+                if matches!(self.runstate, RunState::Running | RunState::Shutdown) {
                     self.run_event_for(from, req, Event::StartIpreallocate, cx);
                     return;
                 }
@@ -144,9 +145,13 @@ impl Node {
     }
 
     /// Built-in handlers decide by what the recmaster sees, so that no two nodes lead one group. What is not up yet leads nothing: it
-    /// would not hear that a run begins.
+    /// would not hear that a run begins. Who leaves is of no use to a group: it counts as STOPPED, everywhere alike, so that in the run
+    /// that it waits for another node takes its place.
     fn run_seen(&self, mut seen: RunSeen, cx: &mut Cx) {
         seen.over &= self.runstate == RunState::Running;
+        for node in seen.nodes.iter_mut().filter(|n| n.runstate == RunState::Shutdown) {
+            node.flags = node.flags | NodeFlags::STOPPED;
+        }
         cx.actions.push(Action::RunSeen(seen));
     }
 
@@ -192,11 +197,16 @@ impl Node {
                 flags: if n.deleted {
                     NodeFlags::DELETED | NodeFlags::DISCONNECTED
                 } else {
-                    self.flags_of(pnn)
+                    self.flags_of(pnn) | self.about_to_be(pnn)
                 },
                 runstate: self.runstate_of(pnn),
             })
             .collect()
+    }
+
+    /// A recmaster that hands over to be stopped counts as stopped.
+    fn about_to_be(&self, pnn: Pnn) -> NodeFlags {
+        if pnn == self.cfg.me && self.life.stopping() { NodeFlags::STOPPED } else { NodeFlags::NONE }
     }
 
     fn runstate_of(&self, pnn: Pnn) -> RunState {

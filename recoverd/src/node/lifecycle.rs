@@ -1,7 +1,7 @@
 //! From start to stop: run states, the events that go with them, bans that run out, and the orderly way out.
 //!
 //! CTDB's order (reference/ctdb.md 1.5): init, setup, first recovery, startup (retried every 5 s), running. A stop hands over first and
-//! ends second: the node says SHUTDOWN, waits for the run that moves its addresses (at most `shutdown failover timeout`), lets go of
+//! ends second: the node says SHUTDOWN, waits for the run that moves its addresses, a group's among them (at most `shutdown failover timeout`), lets go of
 //! what is left, runs `shutdown`, and exits.
 
 use super::requests::Waiter;
@@ -163,10 +163,9 @@ impl Node {
             return self.stop_now(id, cx);
         }
         let me = self.cfg.me;
-        let owns = self.ips.map.values().any(|e| e.owner == Some(me));
-        let can = self.leader.leading() && self.accounted() && !self.cfg.failover_disabled;
+        let can = self.leader.leading() && self.accounted();
         // A stopped node does not lead.
-        if !owns || !can || self.runstate != RunState::Running {
+        if !can || !self.has_to_hand_over() || self.runstate != RunState::Running {
             return self.switch(id, NodeFlags::STOPPED, true, cx);
         }
         self.operator("stop".to_owned(), cx);
@@ -196,6 +195,12 @@ impl Node {
         }
     }
 
+    /// Whether a run would move something from here: public addresses, perhaps the address of a group.
+    fn has_to_hand_over(&self) -> bool {
+        let owns = self.ips.map.values().any(|e| e.owner == Some(self.cfg.me));
+        self.cfg.groups || (owns && !self.cfg.failover_disabled)
+    }
+
     /// `ctdb shutdown`, SIGTERM or SIGINT.
     pub(super) fn begin_shutdown(&mut self, command: Option<u64>, cx: &mut Cx) {
         self.life.commands.extend(command);
@@ -206,8 +211,7 @@ impl Node {
         let was = self.runstate;
         self.life.leaving = Some(Leaving::HandingOver(cx.now + self.cfg.shutdown_timeout));
         self.enter(RunState::Shutdown, cx);
-        let owns = self.ips.map.values().any(|e| e.owner == Some(self.cfg.me));
-        if was == RunState::Running && owns && !self.cfg.failover_disabled {
+        if was == RunState::Running && self.has_to_hand_over() {
             let cause = format!("node {} is shutting down", self.cfg.me);
             self.request_run(RunRequest { cause, ..RunRequest::default() }, Waiter::Shutdown, cx);
         } else {

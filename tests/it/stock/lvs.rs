@@ -6,13 +6,13 @@ use std::time::Duration;
 use tests::cluster::{Cluster, ClusterConfig, SOON};
 use tests::lab::wait_for;
 
-const VIP: &str = "10.0.0.228";
+pub(super) const VIP: &str = "10.0.0.228";
 
-fn config() -> ClusterConfig {
+pub(super) fn config() -> ClusterConfig {
     ClusterConfig { tunables: vec![("MonitorInterval".to_owned(), 1)], ..ClusterConfig::default() }
 }
 
-fn configure(c: &Cluster) {
+pub(super) fn configure(c: &Cluster) {
     for node in 0..3 {
         let options =
             format!("CTDB_LVS_NODES=BASE/lvs_nodes\nCTDB_LVS_PUBLIC_IP={VIP}\nCTDB_LVS_PUBLIC_IFACE=bond0\n");
@@ -21,7 +21,7 @@ fn configure(c: &Cluster) {
     }
 }
 
-fn leads(c: &Cluster, leader: usize) {
+pub(super) fn leads(c: &Cluster, leader: usize) {
     c.wait_output(2, &["lvs", "leader"], |o| o.trim() == leader.to_string());
     for node in 0..3 {
         wait_script(c, node, "ipreallocated", "91.lvs", "OK");
@@ -122,7 +122,7 @@ fn answering(c: &Cluster) -> Option<String> {
     words.nth(1).map(str::to_owned)
 }
 
-fn answers(c: &Cluster, node: usize) {
+pub(super) fn answers(c: &Cluster, node: usize) {
     let want = Some(mac(c, node));
     let waited = wait_for(&format!("node {node} to answer for {VIP}"), SOON, || {
         let got = answering(c);

@@ -1,9 +1,9 @@
-//! A test's hand on the witness, which asks every node for every address.
+//! A test's hand on the witnesses: one asks every node for every address, one the segment for one address by ARP.
 
-use super::process::Process;
+use super::process::{HostCommand, Process};
 use super::{Lab, LabError, WitnessReport, daemon};
 use std::io::{BufRead, BufReader, Write};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::process::{ChildStdin, ChildStdout, Stdio};
 use std::sync::{Mutex, PoisonError};
 
@@ -46,6 +46,21 @@ impl Lab {
         for address in addresses {
             command = command.arg("--addr").arg(address.to_string());
         }
+        self.start_witness(command, iface)
+    }
+
+    /// Starts asking the segment of the nodes' public interface `iface` for an address by ARP, every two milliseconds.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn arp_witness(&self, iface: &str, address: Ipv4Addr) -> Result<Witness, LabError> {
+        let command = self.client().command(daemon::agent()?);
+        let address = address.to_string();
+        self.start_witness(command.args(["arp-witness", "--iface", "eth0", "--addr", &address]), iface)
+    }
+
+    fn start_witness(&self, command: HostCommand, iface: &str) -> Result<Witness, LabError> {
+        let mut command = command;
         for node in 0..self.nodes() {
             let mac = self.node(node).link_state(iface)?.mac.map(|b| format!("{b:02x}")).join(":");
             command = command.arg("--mac").arg(mac);

@@ -6,6 +6,7 @@ mod bench;
 mod changes;
 mod cluster;
 mod faults;
+mod groups;
 mod histories;
 mod leases;
 mod orders;

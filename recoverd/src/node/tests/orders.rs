@@ -214,22 +214,3 @@ fn a_recmaster_that_bans_itself_does_not_obey_its_own_last_orders() {
     assert!(status.nodes[1].flags.intersects(NodeFlags::BANNED), "{status:?}");
     assert_eq!(status.leader, None);
 }
-
-/// What a handler hears of the nodes: that a run is over only when its begin was heard, too, and the node is up.
-#[test]
-fn a_run_is_over_for_those_who_heard_its_begin() {
-    let over = |actions: &[Action]| {
-        let seen = actions.iter().find_map(|a| if let Action::RunSeen(seen) = a { Some(seen) } else { None });
-        seen.map(|seen| seen.over)
-    };
-    let mut b = Bench::serving();
-    let run = |b: &Bench, count| RunId { epoch: b.epoch, count };
-    let (five, six) = (run(&b, 5), run(&b, 6));
-    let start = |run| Control::StartIpreallocate { run, nodes: vec![] };
-    let end = |run| Control::Ipreallocated { run, owners: vec![], nodes: vec![] };
-    assert_eq!(over(&b.control(end(five))), Some(false));
-    assert_eq!(over(&b.control(start(five))), Some(false));
-    assert_eq!(over(&b.control(end(six))), Some(false), "of another run");
-    assert_eq!(over(&b.control(start(six))), Some(false));
-    assert_eq!(over(&b.control(end(six))), Some(true));
-}

@@ -1,9 +1,10 @@
-//! The lab's own helper program (`lab-agent`): the init of a lab, the answer service of a node, the probe and the witness of the client.
+//! The lab's own helper program (`lab-agent`): the init of a lab, the answer service of a node, the probe and the witnesses of the client.
 //!
 //! `lab-agent init` makes the namespaces and is process 1 of the lab's pid namespace. When it ends, for whatever reason, the
 //! kernel kills every process of the lab and drops its interfaces: that is the whole clean-up. It ends when the test's end of
 //! its socket is closed, which also happens when the test panics or is killed.
 
+mod arp_witness;
 mod download;
 mod echo;
 mod prober;
@@ -26,7 +27,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, getegid, geteuid, setsid};
 use std::fs;
 use std::io::{self, IoSlice};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
@@ -81,6 +82,21 @@ enum Cli {
         #[arg(long)]
         from: SocketAddr,
     },
+    /// Ask the segment for an address by ARP, and hear every node that answers.
+    ArpWitness {
+        /// The interface of the nodes' network.
+        #[arg(long)]
+        iface: String,
+        /// The address to ask for.
+        #[arg(long)]
+        addr: Ipv4Addr,
+        /// Hardware address of a node (may be repeated).
+        #[arg(long = "mac", required = true)]
+        macs: Vec<String>,
+        /// Time between two requests in microseconds.
+        #[arg(long, default_value_t = 2000)]
+        interval_us: u64,
+    },
     /// Ask every node for every address, whatever ARP says.
     Witness {
         /// The interface of the nodes' network.
@@ -117,6 +133,9 @@ pub fn main() -> anyhow::Result<()> {
         Cli::Probe { addresses, interval_us } => prober::run(&addresses, interval_us),
         Cli::DownloadServe { port } => download::serve(port),
         Cli::Download { from } => download::client(from),
+        Cli::ArpWitness { iface, addr, macs, interval_us } => {
+            arp_witness::run(&iface, addr, &macs, interval_us)
+        }
         Cli::Witness { iface, addresses, macs, interval_us } => {
             witness::run(&iface, &addresses, &macs, interval_us)
         }

@@ -19,7 +19,7 @@ use socket2::Socket;
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 /// Requests remembered: more than can be under way.
@@ -34,20 +34,36 @@ pub(super) fn run(
     macs: &[String],
     interval_us: u64,
 ) -> anyhow::Result<()> {
+    serve(&mut Witness::new(iface, addresses, macs)?, interval_us)
+}
+
+/// Asks, and hears who answers.
+pub(super) trait Asks {
+    /// One round.
+    fn ask(&mut self);
+    /// What answers come in on.
+    fn answers(&self) -> Vec<BorrowedFd<'_>>;
+    /// Takes the answers that have come.
+    fn collect(&mut self);
+    /// All that was heard.
+    fn report(&self) -> WitnessReport;
+}
+
+/// Asks until standard input ends.
+pub(super) fn serve(witness: &mut impl Asks, interval_us: u64) -> anyhow::Result<()> {
     crate::lab::sys::more_important();
-    let mut witness = Witness::new(iface, addresses, macs)?;
     let interval = interval_us.max(100) * 1000;
     let mut next = clock::now_ns();
     let mut input = Vec::new();
     loop {
         if clock::now_ns() >= next {
-            witness.ask_all();
+            witness.ask();
             next = (next + interval).max(clock::now_ns());
         }
         let wait = Duration::from_nanos(next.saturating_sub(clock::now_ns()));
         let stdin = io::stdin();
         let mut ready = vec![PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
-        ready.extend(witness.answers.iter().map(|s| PollFd::new(s.as_fd(), PollFlags::POLLIN)));
+        ready.extend(witness.answers().into_iter().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
         match ppoll(&mut ready, Some(TimeSpec::from(wait)), Some(SigSet::empty())) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => return Err(error).context("ppoll"),
@@ -117,8 +133,14 @@ impl Witness {
         let testimonies = addresses.iter().map(|a| (*a, Testimony::default())).collect();
         Ok(Self { frames, answers, requests, sent: vec![0; REMEMBERED], sequence: 0, testimonies })
     }
+}
 
-    fn ask_all(&mut self) {
+impl Asks for Witness {
+    fn answers(&self) -> Vec<BorrowedFd<'_>> {
+        self.answers.iter().map(AsFd::as_fd).collect()
+    }
+
+    fn ask(&mut self) {
         for (frame, before) in &mut self.requests {
             number(frame, std::mem::replace(before, self.sequence), self.sequence);
             self.sent[slot(self.sequence)] = clock::now_ns();
@@ -156,7 +178,7 @@ fn slot(sequence: u64) -> usize {
     usize::try_from(sequence % REMEMBERED as u64).unwrap_or(0)
 }
 
-fn hardware(text: &str) -> anyhow::Result<[u8; 6]> {
+pub(super) fn hardware(text: &str) -> anyhow::Result<[u8; 6]> {
     let bytes: Vec<u8> = text.split(':').map(|b| u8::from_str_radix(b, 16)).collect::<Result<_, _>>()?;
     let Ok(mac) = bytes.try_into() else { bail!("{text} is no hardware address") };
     Ok(mac)
