@@ -150,7 +150,7 @@ impl Node {
     fn run_seen(&self, mut seen: RunSeen, cx: &mut Cx) {
         seen.over &= self.runstate == RunState::Running;
         for node in seen.nodes.iter_mut().filter(|n| n.runstate == RunState::Shutdown) {
-            node.flags = node.flags | NodeFlags::STOPPED;
+            node.flags |= NodeFlags::STOPPED;
         }
         cx.actions.push(Action::RunSeen(seen));
     }
