@@ -37,6 +37,12 @@ pub struct Members {
 }
 
 impl Members {
+    /// Which services a leader has.
+    #[must_use]
+    pub fn services(&self) -> [ServiceId; 2] {
+        [Protocol::Tcp, Protocol::Udp].map(|p| ServiceId::addr(self.vip.into(), 0, p))
+    }
+
     /// The services of a leader; a node that does not lead has none, since the leader's packets end there.
     #[must_use]
     pub fn virtual_servers(&self) -> Vec<VirtualServer> {
@@ -52,12 +58,11 @@ impl Members {
             }),
             ..ServiceSettings::default()
         };
-        let ids = [Protocol::Tcp, Protocol::Udp].map(|p| ServiceId::addr(self.vip.into(), 0, p));
         let own = |addr: IpAddr| if addr == self.me { Ipv4Addr::LOCALHOST.into() } else { addr };
         vec![VirtualServer {
             name: NAME.to_owned(),
             at: self.at.clone(),
-            services: ids.into_iter().map(|id| (id, settings.clone())).collect(),
+            services: self.services().into_iter().map(|id| (id, settings.clone())).collect(),
             ha_suspend: false,
             omega: false,
             quorum: 1,
@@ -89,9 +94,7 @@ impl Members {
     /// A service that the file has, too: nobody could say whose it is. In words, with both places.
     #[must_use]
     pub fn conflict(&self, file: &Config) -> Option<String> {
-        let all = Self { leads: true, ..self.clone() };
-        let ours: Vec<ServiceId> =
-            all.virtual_servers().iter().flat_map(|vs| vs.services.keys().copied()).collect();
+        let ours = self.services();
         file.virtual_servers.iter().find_map(|vs| {
             let id = vs.services.keys().find(|id| ours.contains(id))?;
             Some(format!(

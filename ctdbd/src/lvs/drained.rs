@@ -21,13 +21,17 @@ pub(super) struct Kept {
     settings: DestSettings,
     by_operator: bool,
     ended: bool,
+    /// Its service is the LVS group's, which is configured only while its node leads.
+    #[serde(default)]
+    pub(super) group: bool,
 }
 
-/// What is to be kept; `now` by the director's clock, `wall` since 1970.
+/// What is to be kept; `now` by the director's clock, `wall` since 1970. `group` says whether a service is the LVS group's.
 pub(super) fn kept(
     drains: &BTreeMap<(ServiceId, DestId), Drain>,
     now: Duration,
     wall: Duration,
+    group: impl Fn(&ServiceId) -> bool,
 ) -> Vec<Kept> {
     let one = |((service, dest), drain): (&(ServiceId, DestId), &Drain)| Kept {
         service: *service,
@@ -36,6 +40,7 @@ pub(super) fn kept(
         settings: drain.settings,
         by_operator: drain.by_operator,
         ended: drain.ended,
+        group: group(service),
     };
     drains.iter().map(one).collect()
 }
@@ -95,7 +100,7 @@ mod tests {
         let s = Duration::from_secs;
         let drain =
             Drain { deadline: s(700), settings: DestSettings::default(), by_operator: true, ended: false };
-        let kept = kept(&[(key, drain.clone())].into(), s(100), s(1_000_000));
+        let kept = kept(&[(key, drain.clone())].into(), s(100), s(1_000_000), |_| false);
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("drains.json");
         write(&path, &kept);

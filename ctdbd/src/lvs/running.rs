@@ -3,34 +3,33 @@
 //! The table is read every few seconds and whenever something has changed; the difference is sent; what was sent is read back. One job at a
 //! time is with the kernel. Changes by others are undone with the next reading (what is ours), or left alone (what is not).
 
+mod drains;
+mod holes;
+
+use self::drains::Drains;
 use super::Setting;
-use super::drained::{self, Kept};
 use super::forwards::Forwards;
 use super::kernel::{Job, KernelLink, News, Passed, Setup};
 use super::memory;
 use super::probes::Probes;
 use crate::journal::JournalHandle;
-use lvs::blackhole::{Seen, Turn, Watch};
+use lvs::blackhole::Watch;
 use lvs::config::Config;
 use lvs::director::{Action, Director, Fact};
-use lvs::drain::Drain;
 use lvs::ipvs::Reading;
 use lvs::ipvs::selftest::{Method, SelfTest};
 use lvs::members::Members;
-use lvs::model::{DestId, Protocol, ServiceId, Table};
+use lvs::model::{DestId, ServiceId, Table};
 use lvs::placement::{Here, Place, lay_over};
 use lvs::service::Event;
 use recoverd::view::lvs::LvsState;
 use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::BuildHasher;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Between two readings of the table when nothing happens.
 const PERIOD: Duration = Duration::from_secs(5);
-/// For how long a destination that was seen to answer is taken to answer.
-const PROOF: Duration = Duration::from_secs(15);
 /// Between two tries to open a kernel that cannot be used.
 const NO_KERNEL: Duration = Duration::from_secs(60);
 /// Longest time for an operator's notifier.
@@ -50,6 +49,8 @@ pub(super) struct Running {
     pub(super) places: BTreeMap<ServiceId, Place>,
     /// The LVS group: its address is held here while this node leads.
     pub(super) members: Option<Members>,
+    /// The services of the group, when it leads; the last known.
+    group: Option<[ServiceId; 2]>,
     /// The last reading.
     pub(super) reading: Reading,
     pub(super) state: LvsState,
@@ -74,11 +75,7 @@ pub(super) struct Running {
     setting_up: Option<Setup>,
     journal: Option<JournalHandle>,
     pub(super) forwards: Forwards,
-    drains: PathBuf,
-    /// Drains of an earlier life, until there is a configuration.
-    earlier: Vec<Kept>,
-    /// The drains that were last written down; none before the first time.
-    kept: Option<BTreeMap<(ServiceId, DestId), Drain>>,
+    drains: Drains,
 }
 
 impl Running {
@@ -98,6 +95,7 @@ impl Running {
             known: false,
             places: BTreeMap::new(),
             members: None,
+            group: None,
             reading: Reading::default(),
             state: LvsState::Starting,
             warnings: Vec::new(),
@@ -115,9 +113,7 @@ impl Running {
             setting_up: None,
             journal: setting.journal.clone(),
             forwards: Forwards::new(setting.tester.clone()),
-            drains: setting.drains.clone(),
-            earlier: drained::read(&setting.drains),
-            kept: None,
+            drains: Drains::new(&setting.drains),
         })
     }
 
@@ -125,41 +121,26 @@ impl Running {
         self.begin.elapsed()
     }
 
-    /// Puts a configuration into force.
-    pub(super) fn configure(&mut self, config: Config, warnings: Vec<String>, setting: &Setting) {
+    /// Puts a configuration into force, in which the services of `members` are already.
+    pub(super) fn configure(
+        &mut self,
+        config: Config,
+        members: Option<&Members>,
+        warnings: Vec<String>,
+        setting: &Setting,
+    ) {
+        self.group = members.map(Members::services).or(self.group);
+        self.members = members.cloned();
         self.say(format!("configured: {} virtual servers", config.virtual_servers.len()));
         self.warnings = warnings;
+        let before = self.director.drains().all().clone();
         let actions = self.director.reload(config, self.now());
+        self.keep_drains(&before);
         self.restore_drains();
         self.perform(actions);
         self.addresses(setting);
         self.places = self.here.places(self.director.config());
         self.dirty = true;
-    }
-
-    /// Drains that an earlier daemon had begun go on.
-    fn restore_drains(&mut self) {
-        let (now, wall) = (self.now(), drained::wall());
-        for kept in std::mem::take(&mut self.earlier) {
-            let (service, dest) = (kept.service, kept.dest);
-            if self.director.restore_drain(service, dest, kept.drain(now, wall)) {
-                self.say(format!("{dest} of {service} is drained on, as before the restart"));
-            } else {
-                self.say(format!(
-                    "{dest} of {service} was drained before the restart; the configuration has changed, and the drain is dropped"
-                ));
-            }
-        }
-    }
-
-    /// What is drained is written down when it has changed.
-    fn remember_drains(&mut self) {
-        let drains = self.director.drains().all();
-        if self.kept.as_ref() != Some(drains) {
-            self.kept = Some(drains.clone());
-            let drains = drained::kept(drains, self.now(), drained::wall());
-            self.link.send(Job::Remember { file: self.drains.clone(), drains });
-        }
     }
 
     /// What came of the self-test.
@@ -283,45 +264,6 @@ impl Running {
         Setup { timeouts: config.timeouts, sync: config.sync.clone().map(|sync| (roles, sync)) }
     }
 
-    /// Looks for black holes. Who has answered is known from the list of connections, which can be long: it is read with the next reading
-    /// when a destination has connections and was not seen to answer of late.
-    fn watch(&mut self, answered: Option<&BTreeSet<DestId>>, now: Duration) {
-        for dest in answered.into_iter().flatten() {
-            self.proven.insert(*dest, now);
-        }
-        self.proven.retain(|_, seen| now.saturating_sub(*seen) < PROOF);
-        let table = &self.reading.table;
-        let weighs = |(s, d): &(ServiceId, DestId)| table.dest(s, d).is_some_and(|d| d.weight > 0);
-        let active = |s: &ServiceId| self.places.get(s) == Some(&Place::Active);
-        let tcp =
-            |s: &ServiceId| !matches!(s, ServiceId::Addr { protocol: Protocol::Udp | Protocol::Sctp, .. });
-        let watched = || self.reading.dests.iter().filter(|((s, _), _)| active(s) && tcp(s));
-        // Without the list in this reading nobody knows: then no news is no accusation.
-        let seen: Vec<((ServiceId, DestId), Seen)> = watched()
-            .map(|(key, c)| {
-                let remembered = c.active > 0 || c.inactive > 0;
-                let known = self.proven.contains_key(&key.1);
-                let answered = known || (answered.is_none() && remembered && !self.black.is_black(key));
-                (*key, Seen { scheduled: c.stats.connections, answered, healthy: weighs(key) })
-            })
-            .collect();
-        let unproven = |((_, d), c): (&(ServiceId, DestId), &lvs::ipvs::DestCounters)| {
-            c.active + c.inactive > 0 && !self.proven.contains_key(d)
-        };
-        self.suspicious = watched().any(unproven);
-        let turns = self.black.read(seen, now);
-        self.suspicious |= self.black.any_black();
-        for ((service, dest), turn) in turns {
-            match turn {
-                Turn::Black { connections } => self.trouble(format!(
-                    "forwarding black hole: {dest} of {service} passes its checks, but none of the last {connections} connections \
-                     became established; run ctdb lvs doctor"
-                )),
-                Turn::Clear => self.say(format!("{dest} of {service}: connections become established again")),
-            }
-        }
-    }
-
     fn passed(&mut self, passed: Passed) {
         self.busy = false;
         for answer in passed.answers.iter().filter(|a| a.is_news()) {
@@ -353,24 +295,6 @@ impl Running {
             roles.iter().map(|r| format!("{r} on {}", with.iface)).collect()
         };
         self.sync = if self.troubles.is_empty() { sync.map(line).unwrap_or_default() } else { Vec::new() };
-    }
-
-    pub(super) fn drain(&mut self, service: ServiceId, dest: DestId, limit: Duration) -> bool {
-        let done = self.director.drain(service, dest, self.now() + limit);
-        if done {
-            self.say(format!("{dest} of {service} is drained, for {} s at most", limit.as_secs()));
-            self.dirty = true;
-        }
-        done
-    }
-
-    pub(super) fn undrain(&mut self, service: ServiceId, dest: DestId) -> bool {
-        let done = self.director.undrain(service, dest);
-        if done {
-            self.say(format!("{dest} of {service} is taken back"));
-            self.dirty = true;
-        }
-        done
     }
 
     /// Takes everything of ours out of the kernel. Probes end with this.

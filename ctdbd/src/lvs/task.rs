@@ -194,8 +194,7 @@ impl Task {
             self.running = Some(Running::new(setting).inspect_err(|why| tracing::error!("lvs: {why}"))?);
         }
         if let Some(running) = &mut self.running {
-            running.members.clone_from(&self.members);
-            running.configure(config, warnings, setting);
+            running.configure(config, self.members.as_ref(), warnings, setting);
         }
         Ok(())
     }

@@ -7,8 +7,7 @@ use super::{FILE, Lvs};
 use ::lvs::checker::ProbeResult;
 use ::lvs::config::{SyncDaemon, Timeouts};
 use ::lvs::diff::Change;
-use ::lvs::ipvs::selftest::{Method, SelfTest, Tried};
-use ::lvs::ipvs::{Fake, HostFacts, Ipvs, IpvsError, Performed, Reading, Role};
+use ::lvs::ipvs::{Fake, Ipvs, IpvsError, Performed, Reading, Role};
 use ::lvs::model::{DestId, ServiceId};
 use ::lvs::reconcile::{KernelError, Object};
 use recoverd::command::{AnyReply, DaemonCommand, DaemonReply};
@@ -330,27 +329,6 @@ async fn an_address_that_comes_while_the_kernel_works_is_not_forgotten() {
     assert_eq!(*rig.shared.sync.lock().unwrap(), [Role::Master]);
 }
 
-#[tokio::test]
-async fn an_operator_drains_and_takes_back() {
-    let rig = Rig::new(&conf(&["10.0.0.1", "10.0.0.2"]), scripted("", ""));
-    rig.until("both serve", |r| dests(r).len() == 2).await;
-    let key = ("tcp 192.0.2.1:80".parse().unwrap(), "10.0.0.1:80".parse().unwrap());
-    let busy = ::lvs::ipvs::DestCounters { active: 3, ..Default::default() };
-    rig.shared.fake.lock().unwrap().counters.insert(key, busy);
-    let name = |real: &str| ("tcp 192.0.2.1:80".to_owned(), real.to_owned());
-    let (service, real) = name("10.0.0.1:80");
-    let drain = DaemonCommand::LvsDrain { service: service.clone(), real: real.clone(), deadline_s: 600 };
-    assert_eq!(rig.ask(drain).await, DaemonReply::Ok);
-    let weight =
-        |r: &LvsReport| r.services[0].kernel[0].dests.first().map(|d| (d.weight, d.drain_s.is_some()));
-    rig.until("no new connections", |r| weight(r) == Some((0, true))).await;
-    assert_eq!(rig.ask(DaemonCommand::LvsUndrain { service, real }).await, DaemonReply::Ok);
-    rig.until("back", |r| weight(r) == Some((1, false))).await;
-    let (service, real) = name("10.0.0.3:80");
-    let none = DaemonCommand::LvsDrain { service, real, deadline_s: 1 };
-    assert!(matches!(rig.ask(none).await, DaemonReply::Error(_)));
-}
-
 /// What a daemon that died left in the kernel is removed by the next one when it is not configured any more; others' services stay.
 #[tokio::test]
 async fn services_of_a_director_that_died_are_taken_over() {
@@ -406,117 +384,6 @@ fn rewrite(dir: &Path) {
     std::fs::write(dir.join(FILE), text).unwrap();
 }
 
-/// What an operator took out stays out over a restart, until the same moment; what is not configured any more is dropped.
-#[tokio::test]
-async fn drains_survive_a_restart() {
-    let busy = ::lvs::ipvs::DestCounters { active: 3, ..Default::default() };
-    let rig = Rig::new(&conf(&["10.0.0.1", "10.0.0.2", "10.0.0.3"]), scripted("", ""));
-    rig.until("all serve", |r| dests(r).len() == 3).await;
-    for (real, deadline_s) in [("10.0.0.1:80", 600), ("10.0.0.2:80", 500)] {
-        let key = ("tcp 192.0.2.1:80".parse().unwrap(), real.parse().unwrap());
-        rig.shared.fake.lock().unwrap().counters.insert(key, busy);
-        let drain = DaemonCommand::LvsDrain {
-            service: "tcp 192.0.2.1:80".to_owned(),
-            real: real.to_owned(),
-            deadline_s,
-        };
-        assert_eq!(rig.ask(drain).await, DaemonReply::Ok);
-    }
-    let drained = |r: &LvsReport| -> Vec<(String, u32, Option<u64>)> {
-        let all = r.services.iter().flat_map(|s| &s.kernel).flat_map(|k| &k.dests);
-        all.map(|d| (d.dest.clone(), d.weight, d.drain_s)).collect()
-    };
-    rig.until("both are drained", |r| {
-        drained(r).iter().filter(|(_, w, d)| *w == 0 && d.is_some()).count() == 2
-    })
-    .await;
-    let Rig { dir, shared, lvs, .. } = rig;
-    lvs.stop().await;
-    let file = dir.path().join("lvs_drains.json");
-    let written = std::fs::read_to_string(&file).unwrap();
-    // 10.0.0.2 leaves the configuration while no daemon runs.
-    std::fs::write(dir.path().join(FILE), conf(&["10.0.0.1", "10.0.0.3"])).unwrap();
-    let key: (ServiceId, DestId) = ("tcp 192.0.2.1:80".parse().unwrap(), "10.0.0.1:80".parse().unwrap());
-    // A crash, not a clean end: connections are still there.
-    let dest = ::lvs::model::DestSettings::default();
-    shared.fake.lock().unwrap().table.services.entry(key.0).or_default().dests.insert(key.1, dest);
-    let opener = opener(&shared);
-    let rig = Rig::at(dir, shared, opener, scripted("", ""));
-    let report = rig
-        .until("the drain goes on", |r| {
-            let all = drained(r);
-            all.len() == 2 && all.iter().any(|(dest, w, _)| dest == "10.0.0.1:80" && *w == 0)
-        })
-        .await;
-    let left = drained(&report).into_iter().find(|(dest, ..)| dest == "10.0.0.1:80").unwrap().2.unwrap();
-    assert!((300..=600).contains(&left), "{left} s of 600 are left; written were {written}");
-    assert!(drained(&report).iter().all(|(dest, _, drain)| dest == "10.0.0.1:80" || drain.is_none()));
-    let undrain =
-        DaemonCommand::LvsUndrain { service: "tcp 192.0.2.1:80".to_owned(), real: "10.0.0.1:80".to_owned() };
-    assert_eq!(rig.ask(undrain).await, DaemonReply::Ok);
-    let begin = Instant::now();
-    while std::fs::read_to_string(&file).unwrap() != "[]" {
-        assert!(begin.elapsed() < LONG, "{:?}", std::fs::read_to_string(&file));
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
-/// R3-1: the kernel is tried once, beside everything else; what does not forward is flagged with its evidence.
-#[tokio::test]
-async fn r3_1_a_kernel_that_does_not_forward_is_flagged_and_delays_nobody() {
-    let (go, wait) = std::sync::mpsc::channel::<()>();
-    let (wait, asked) = (Mutex::new(wait), Arc::new(Mutex::new(Vec::new())));
-    let tester: Tester = Arc::new({
-        let asked = Arc::clone(&asked);
-        move |methods: &[Method]| {
-            asked.lock().unwrap().push(methods.to_vec());
-            wait.lock().unwrap().recv().unwrap();
-            let broken = Tried::DoesNotForward("no answer to the client's SYN in 3 s".to_owned());
-            let host = HostFacts { running: "5.10.0-60.139".to_owned(), ..HostFacts::default() };
-            Ok(SelfTest { methods: methods.iter().map(|m| (*m, broken.clone())).collect(), host })
-        }
-    });
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join(FILE), conf(&["10.0.0.1"])).unwrap();
-    let shared = Shared::default();
-    let opener = opener(&shared);
-    let rig = Rig::tested(dir, shared, opener, scripted("", ""), Some(tester));
-    let report = rig.until("it serves while the test runs", |r| dests(r) == ["10.0.0.1:80"]).await;
-    assert!(report.forwarding.is_empty() && !report.services[0].does_not_forward);
-    go.send(()).unwrap();
-    let report = rig.until("the service is flagged", |r| r.services[0].does_not_forward).await;
-    assert_eq!(dests(&report), ["10.0.0.1:80"], "flagged, and served as well as it can be");
-    let found = &report.forwarding[0];
-    assert_eq!((found.method.as_str(), found.works), ("NAT", Some(false)));
-    for part in ["ip_vs is loaded but does not forward", "vermagic", "running kernel 5.10.0-60.139"] {
-        assert!(found.text.contains(part), "{part}: {}", found.text);
-    }
-    // Another method is tried when it comes; the first is not tried again.
-    rig.write(&conf(&["10.0.0.1"]).replace("retry 0\n", "retry 0\n lvs_method DR\n"));
-    assert_eq!(rig.ask(DaemonCommand::LvsReload).await, DaemonReply::Ok);
-    go.send(()).unwrap();
-    rig.until("both are known", |r| r.forwarding.len() == 2).await;
-    assert_eq!(*asked.lock().unwrap(), [vec![Method::Nat], vec![Method::Dr]]);
-}
-
-/// A self-test that dies says nothing about the kernel.
-#[tokio::test]
-async fn a_self_test_that_dies_flags_nobody() {
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join(FILE), conf(&["10.0.0.1"])).unwrap();
-    let (died, seen) = std::sync::mpsc::channel::<()>();
-    let died = Mutex::new(died);
-    let tester: Tester = Arc::new(move |_: &[Method]| {
-        died.lock().unwrap().send(()).unwrap();
-        panic!("made by the test")
-    });
-    let shared = Shared::default();
-    let opener = opener(&shared);
-    let rig = Rig::tested(dir, shared, opener, scripted("", ""), Some(tester));
-    rig.until("it serves", |r| dests(r) == ["10.0.0.1:80"]).await;
-    tokio::task::spawn_blocking(move || seen.recv_timeout(LONG)).await.unwrap().unwrap();
-    let report = rig.report().await;
-    assert!(report.forwarding.is_empty() && !report.services[0].does_not_forward);
-}
-
+mod drains;
 mod group;
+mod selftest;

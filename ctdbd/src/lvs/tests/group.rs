@@ -7,7 +7,7 @@ use ::lvs::members::Members;
 
 const VIP: &str = "10.0.0.228";
 
-fn members(leads: bool, nodes: &[u8]) -> Option<Members> {
+pub(super) fn members(leads: bool, nodes: &[u8]) -> Option<Members> {
     Some(Members {
         vip: VIP.parse().unwrap(),
         at: Place { file: "script.options".into(), line: 2 },
@@ -18,7 +18,7 @@ fn members(leads: bool, nodes: &[u8]) -> Option<Members> {
 }
 
 impl Rig {
-    async fn tell(&self, members: Option<Members>) -> Result<(), String> {
+    pub(super) async fn tell(&self, members: Option<Members>) -> Result<(), String> {
         let (answer, answered) = oneshot::channel();
         self.lvs.asks.send(Ask::Members(members, answer)).ok().unwrap();
         tokio::time::timeout(LONG, answered).await.unwrap().unwrap()
@@ -31,7 +31,7 @@ impl Rig {
     }
 }
 
-fn alone() -> Rig {
+pub(super) fn alone() -> Rig {
     let shared = Shared::default();
     let opener = opener(&shared);
     Rig::with(None, shared, opener, scripted("", ""))
