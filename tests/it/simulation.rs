@@ -40,8 +40,8 @@ fn lock_helper() {
 /// The nodes list changes on the way.
 #[test]
 fn a_changing_nodes_list() {
-    for seed in 2_000_000..2_000_900 {
-        let lock = [LockChoice::File, LockChoice::Quorum, LockChoice::Helper][seed as usize % 3];
+    for seed in 2_000_000..2_001_200 {
+        let lock = LockChoice::ALL[seed as usize % LockChoice::ALL.len()];
         let o = run(&Plan { lists: true, ..Plan::new(seed, lock, None) });
         assert!(
             o.violation.is_none() && o.healed,
@@ -66,7 +66,8 @@ fn a_seed_replays_exactly() {
 fn broken_rules_are_found() {
     let rules = [
         "D3", "D6a", "D8", "D10", "d11b", "d11c", "d12", "d13b", "d14", "d15", "d15b", "d16", "d17a", "d17b",
-        "d18", "d19b", "d19d", "d20", "d20b", "d21", "d22", "d22b", "d24", "d25", "L5", "L5a", "L5b", "L5c",
+        "d18", "d19b", "d19d", "d20", "d20b", "d21", "d22", "d22b", "d24", "d25", "d28", "L5", "L5a", "L5b",
+        "L5c",
     ];
     for rule in rules {
         let m = mutants().into_iter().find(|m| m.rule == rule).unwrap();

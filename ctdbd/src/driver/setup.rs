@@ -299,8 +299,8 @@ fn lease(
     let lock = match &config.conf.cluster_lock {
         Some(ClusterLock::File(_) | ClusterLock::Etcd(_)) => LockKind::Store,
         Some(ClusterLock::Helper(_)) => LockKind::Helper { loss_time: config.conf.cluster_lock_loss_time },
-        Some(ClusterLock::Quorum) => LockKind::Quorum { short_count: false },
-        None if nodes.len() != 2 => LockKind::Quorum { short_count: false },
+        Some(ClusterLock::Quorum) => LockKind::Quorum { short_count: true },
+        None if nodes.len() != 2 => LockKind::Quorum { short_count: true },
         None => return Ok(None),
     };
     if lease_time.is_zero() {

@@ -152,7 +152,11 @@ impl Lease {
         let two_t = if self.rules.d4_two_t { 2 * t } else { t };
         if let LockKind::Quorum { short_count: true } = self.lock_kind {
             // The joined report their grants, and who led last: that node itself was acknowledged by nobody since it led.
-            let led_last = lead.supported.is_some().then_some(lead.supported.pnn);
+            // d28: whoever restarted has forgotten whom it supported, so enough of them must have lived for longer than that counts.
+            let remember = |p: Pnn| lead.remember.contains(&p) || !self.rules.d28_old_remember;
+            let known = lead.supported.is_some()
+                && self.lists.promise_quorum(remember, self.rules.d16_promise_quorum);
+            let led_last = known.then_some(lead.supported.pnn);
             return if led_last == Some(pnn) {
                 lead.reports.get(&pnn).map(|r| r.plus(self.times.wait(t)))
             } else {

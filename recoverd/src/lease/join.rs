@@ -197,11 +197,18 @@ impl Lease {
         if l.quorum_at.is_none() && self.lists.promise_quorum(|p| l.ever.contains(&p), true) {
             lead.quorum_at = Some(now);
         }
-        // What the joined know of older epochs (short count; d17, d24). A grant not named is as old as the daemon at most.
+        // What the joined know of older epochs (short count; d17, d24, d28). A grant not named is as old as the daemon at most.
         lead.supported = lead.supported.max(past.supported);
+        if past.uptime >= self.times.wait(2 * self.times.t) {
+            lead.remember.insert(pnn);
+        }
         for &to in self.lists.everyone() {
             let age = past.grants.iter().find(|(p, _)| *p == to).map_or(past.uptime, |(_, age)| *age);
             lead.report(to, now.minus(shrunk(age)));
+        }
+        // Who led last may be on no list of mine any more.
+        for (to, age) in &past.grants {
+            lead.report(*to, now.minus(shrunk(*age)));
         }
         self.out.push(LeaseAction::Joined { pnn, session, addrs });
     }

@@ -55,6 +55,8 @@ pub(super) struct Lead {
     /// Highest epoch that had support among the joined, and the latest grants that they report.
     pub(super) supported: Epoch,
     pub(super) reports: BTreeMap<Pnn, Clocks>,
+    /// Who joined when it had lived for W(2T): what it forgot of an epoch is over (d28).
+    pub(super) remember: BTreeSet<Pnn>,
 }
 
 /// A node as its recmaster sees it.
@@ -180,6 +182,7 @@ impl Lease {
             rival_since: None,
             supported: Epoch::NONE,
             reports: BTreeMap::new(),
+            remember: BTreeSet::new(),
         });
         if quorum {
             self.open_epoch(now);

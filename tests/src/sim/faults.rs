@@ -121,6 +121,10 @@ pub(super) enum Role {
     X,
     /// Of the cast: another one.
     Y,
+    /// Of the cast: the fourth.
+    P,
+    /// Of the cast: the fifth.
+    Q,
     /// This one.
     Node(usize),
 }

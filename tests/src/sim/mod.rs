@@ -71,7 +71,7 @@ struct Sim {
     calm: bool,
     last_holder: usize,
     /// M, X and Y.
-    cast: [usize; 3],
+    cast: [usize; 5],
     meddling: Vec<(u64, meddle::Meddling)>,
     sessions: u64,
     violation: Option<String>,
@@ -185,7 +185,7 @@ impl Sim {
             schedule,
             calm: false,
             last_holder: 0,
-            cast: [0; 3],
+            cast: [0; 5],
             meddling: Vec::new(),
             sessions: 0,
             violation: None,

@@ -165,6 +165,9 @@ pub fn mutants() -> Vec<Mutant> {
             "covered for a store: who begins an epoch has the lock by then and inherits at most T, which the next holder's 2 T (D4) \
              outlast; with `quorum` there is no such order, and the reference found it once in 1 500 000. Kept, it is free",
         ),
+        m("d28", "who led last is believed of those that have just restarted", SHORT, |p| {
+            p.rules.d28_old_remember = false;
+        }),
         m("helper", "no LockLossTime", HELPER, |p| p.rules.lock_loss_time = false),
         m("release", "claims end when the release is sent", BOTH, |p| p.world.release_answered = false),
         accepted(

@@ -2,13 +2,13 @@
 //!
 //! Random and general directed schedules find these in one of 10⁴ to 10⁶ histories; a play within a few hundred. Whether the
 //! cast fits (the address goes to the right node, the lock to the right one) is left to chance. M is the recmaster at the start,
-//! X a holder, Y another node.
+//! X a holder, Y another node, P and Q the fourth and the fifth.
 
 use super::faults::{Fault, Memory, Role};
 use super::meddle::{How, Kind, Meddling};
 use super::prng::Prng;
 use super::setup::{Change, Frame};
-use Role::{M, X, Y};
+use Role::{M, P, Q, X, Y};
 
 /// A play.
 struct Play {
@@ -350,6 +350,34 @@ const PLAYS: &[Play] = &[
             s.meddle(1, 100, Kind::Beat, (Some(X), Some(Y)), How::Lost);
             s.at(2, 2, Fault::LockTo(Y));
             s.pause((4, 25), X, (200, 300));
+        },
+    },
+    // M leads no more; X does, and acknowledges M, with the grants of Y, which forgets them. P and Q know of M's epoch only, and M, which
+    // grants to them, has not joined theirs.
+    Play {
+        rule: "d28",
+        nodes: (5, 5),
+        write: |s| {
+            for (a, b) in [(M, P), (M, Q), (X, P), (X, Q), (Y, P), (Y, Q)] {
+                s.part(1, 1, a, b);
+            }
+            for who in [M, Y] {
+                s.at(2, 2, Fault::Capable { who, yes: false });
+            }
+            let gone = s.span(110, 200) * 100 / s.f.t;
+            s.crash(gone, gone, Y, Memory::All);
+            for (a, b) in [(Y, M), (Y, X)] {
+                s.part(gone, gone, a, b);
+            }
+            for (a, b) in [(Y, P), (Y, Q)] {
+                s.rejoin(gone, gone, a, b);
+            }
+            s.meddle(gone, 300, Kind::Join, (Some(M), None), How::Lost);
+            let cut = gone + s.span(20, 95) * 100 / s.f.t;
+            s.part(cut, cut, M, X);
+            for (a, b) in [(M, P), (M, Q)] {
+                s.rejoin(cut, cut, a, b);
+            }
         },
     },
 ];

@@ -44,6 +44,8 @@ impl Sim {
             Role::M => self.cast[0],
             Role::X => self.cast[1],
             Role::Y => self.cast[2],
+            Role::P => self.cast[3],
+            Role::Q => self.cast[4],
             Role::Node(i) => i,
         }
     }
@@ -144,7 +146,9 @@ impl Sim {
             }
             Fault::Cast => {
                 let (m, x) = (self.choose(Role::Leader), self.choose(Role::Holder));
-                self.cast = [m, x, (0..n).find(|i| *i != m && *i != x).unwrap_or(x)];
+                let mut others = (0..n).filter(|i| *i != m && *i != x);
+                self.cast = [m, x, x, x, x];
+                self.cast[2..].iter_mut().zip(&mut others).for_each(|(role, other)| *role = other);
             }
             Fault::Cut(a, b) => {
                 let (a, b) = (self.choose(a), self.choose(b));
