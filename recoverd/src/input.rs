@@ -75,6 +75,8 @@ pub enum Input {
     /// The nodes file has changed: these are the nodes from now on. Numbers stay; the driver has seen to it that nodes which are deleted are
     /// disconnected, and that no address of another has changed (`ctdb reloadnodes`).
     Nodes(Vec<NodeConfig>),
+    /// Whether a group of nodes has an address here (`CTDB_LVS_NODES`): [`crate::node::Config::groups`] from now on.
+    Group(bool),
     /// An operator asks something; the reply carries the number.
     Command {
         /// Number of the command.

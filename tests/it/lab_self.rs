@@ -147,7 +147,7 @@ fn lab_arp_witness_reports_two_that_answer() {
         return;
     };
     let address = std::net::Ipv4Addr::new(10, 0, 0, 31);
-    let witness = lab.arp_witness("pub0", address).unwrap();
+    let witness = lab.arp_witness("pub0", address, Duration::from_millis(2)).unwrap();
     let heard = |more: u64| {
         let before = witness.report().unwrap().answers;
         wait_for("answers to ARP", SOON, || {

@@ -6,7 +6,7 @@ use crate::packet::Series;
 use recoverd::command::DaemonReply;
 use recoverd::connections::{ConnectionUpdate, Connections, PER_ADDRESS};
 use recoverd::input::Input;
-use recoverd::model::{Connection, Event, Mono, Pnn};
+use recoverd::model::{Connection, Event, Mono, Pnn, Tunables};
 use recoverd::msg::PeerMsg;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -215,7 +215,7 @@ impl Driver {
         };
         let waker = self.clients.waker.clone();
         if let Some(a) = &self.announcements {
-            let how = Series { count, every: interval, rate: self.node.tunables().gratuitous_arp_rate() };
+            let how = Series { count, every: interval, ..announced(self.node.tunables()) };
             a.start(iface, addr, how, move || waker.wake(&clients));
         }
     }
@@ -274,4 +274,10 @@ fn outcome(verb: &str, refused: &[String]) -> DaemonReply {
         [] => DaemonReply::Ok,
         [first, ..] => DaemonReply::Error(format!("Failed to {verb} {} tickles\n{first}", refused.len())),
     }
+}
+
+/// How an address is announced that was just taken.
+pub(super) fn announced(tunables: &Tunables) -> Series {
+    let (count, every) = tunables.gratuitous_arp();
+    Series { count, every, rate: tunables.gratuitous_arp_rate() }
 }

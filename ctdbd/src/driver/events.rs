@@ -4,16 +4,13 @@
 //! them, under their names (`ctl`'s module `helper`). The links are made in the run directory at each start, so that nothing needs to
 //! be installed where CTDB has its own, and the helpers are always those of this daemon.
 
-use super::held::Held;
 use super::setup::{Fatal, system};
 use crate::config::{Config, NodesSource};
 use crate::journal::JournalHandle;
-use crate::lvs::Lvs;
+use crate::lvs::{Drivers, Lvs};
 use crate::netif::Netif;
-use crate::packet::{Announcements, Announcer};
 use eventscripts::{
-    GroupRun, Interface, LvsAddress, LvsGroup, NatGw, Notifier, PerIpRouting, Runner, RunnerConfig,
-    StaticRoutes,
+    GroupRun, Interface, LvsGroup, NatGw, Notifier, PerIpRouting, Runner, RunnerConfig, StaticRoutes,
 };
 use recoverd::model::PublicAddress;
 use recoverd::view::StatusView;
@@ -42,12 +39,11 @@ pub(super) struct Events {
     pub(super) public: watch::Sender<Arc<[PublicAddress]>>,
 }
 
-/// Everything that events need. `held` is what passes the gate, if there is one, `lvs` the address that it guards for the LVS group.
+/// Everything that events need. `drivers` is for the LVS group.
 pub(super) fn events(
     config: &Config,
     netif: &Netif,
-    held: Option<Held>,
-    lvs: Option<&LvsAddress>,
+    drivers: Drivers,
     journal: &JournalHandle,
 ) -> Result<Events, Fatal> {
     let base = &config.paths.base;
@@ -60,14 +56,7 @@ pub(super) fn events(
     let run = watch::Sender::new(None);
     let director =
         Lvs::spawn(base, &config.paths.vardir, public.clone(), journal.clone(), config.conf.lvs_self_test);
-    let announcements = match lvs.map(|_| Announcer::open(netif.clone())).transpose() {
-        Ok(announcer) => announcer.map(|a| Announcements::new(Arc::new(a))),
-        Err(e) => {
-            tracing::error!("{e}; the LVS group's address will be taken without gratuitous ARP");
-            None
-        }
-    };
-    let group = director.group(config.paths.vardir.clone(), held, announcements);
+    let group = director.group(config.paths.vardir.clone(), drivers);
     let netif = Arc::new(netif.clone());
     let interface = Interface::new(Arc::<Netif>::clone(&netif), public.clone(), options);
     let natgw = NatGw::new(
@@ -77,14 +66,8 @@ pub(super) fn events(
         Arc::<Netif>::clone(&netif),
         Arc::<Netif>::clone(&netif),
     );
-    let lvs_group = LvsGroup::new(
-        base,
-        lvs.map(|a| a.vip),
-        public.clone(),
-        run.subscribe(),
-        Arc::<Netif>::clone(&netif),
-        Arc::new(group),
-    );
+    let lvs_group =
+        LvsGroup::new(base, public.clone(), run.subscribe(), Arc::<Netif>::clone(&netif), Arc::new(group));
     let static_routes = StaticRoutes::new(base, Arc::<Netif>::clone(&netif));
     let per_ip_routing = PerIpRouting::new(base, public, Arc::<Netif>::clone(&netif), netif);
     let notifier = Notifier::spawn(base.join("notify.sh"), env.clone());

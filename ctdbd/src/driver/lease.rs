@@ -8,7 +8,7 @@ use crate::lease::{self, LeaseHandle, LeaseNews, Proofs};
 use crate::lock::{LockEvent, LockRecord};
 use crate::netif::{Keeper, LifetimePolicy, Netif};
 use crate::nodes_state::{NodesList, NodesState};
-use eventscripts::RunResult;
+use eventscripts::{LvsAddress, RunResult};
 use recoverd::action::LeaseWish;
 use recoverd::input::Input;
 use recoverd::lease::{LeaseInput, LockOrder};
@@ -16,6 +16,7 @@ use recoverd::model::{Event, EventOutcome, KernelState, Pnn, PublicAddress, Sess
 use recoverd::view::{LeaseReport, LeaseView};
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -102,6 +103,16 @@ impl LeaseLink {
             public.iter().flat_map(|p| p.ifaces.clone()).chain(self.lvs_iface.clone()).collect();
         guard.public(self.guarded.public.iter().chain(&self.guarded.quiet).copied().collect());
         self.reconfigure();
+    }
+
+    /// The address of the LVS group is this one from now on, beside these public ones.
+    pub(super) fn set_group(&mut self, address: Option<LvsAddress>, public: &[PublicAddress], guard: &Guard) {
+        let quiet = address.iter().map(|a| IpAddr::V4(a.vip)).collect();
+        let iface = address.map(|a| a.iface);
+        if self.guarded.quiet != quiet || self.lvs_iface != iface {
+            (self.guarded.quiet, self.lvs_iface) = (quiet, iface);
+            self.set_addresses(public, guard);
+        }
     }
 
     /// The gate on packet sockets has to be told of an interface that came, or came back as another.

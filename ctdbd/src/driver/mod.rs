@@ -23,9 +23,9 @@ use crate::journal::JournalHandle;
 use crate::lease::LeaseNews;
 use crate::lock::{LockEvent, LockHandle, LockRecord, Ticket};
 use crate::logging::LogHandle;
-use crate::lvs::Lvs;
+use crate::lvs::{Guarding, Lvs};
 use crate::netif::Netif;
-use crate::packet::{Announcements, Claim};
+use crate::packet::{Announcements, Claim, Series};
 use crate::peer::{Dialer, LinkEvent, LinkTable, PeerClient, Up};
 use crate::statistics::{Count, Now, Statistics};
 use crate::trace::{TARGET, variant};
@@ -60,6 +60,8 @@ struct Inboxes {
     clients: mpsc::UnboundedReceiver<connections::Seen>,
     claims: mpsc::UnboundedReceiver<Claim>,
     nodes_read: mpsc::UnboundedReceiver<reload::NodesRead>,
+    /// Changes of the LVS group's address.
+    guarding: mpsc::UnboundedReceiver<Guarding>,
     term: Signal,
     int: Signal,
     hup: Signal,
@@ -93,7 +95,7 @@ struct Driver {
     reload: reload::Reload,
     /// The LVS director, in a task of its own.
     lvs: Lvs,
-    announcements: Option<Announcements>,
+    announcements: Option<Arc<Announcements>>,
     /// Connections of clients.
     clients: connections::ClientLink,
     runner: Arc<Runner>,
@@ -102,6 +104,8 @@ struct Driver {
     cluster: watch::Sender<Option<Arc<StatusView>>>,
     /// What the recmaster said of them in the last run.
     run: watch::Sender<Option<Arc<GroupRun>>>,
+    /// How addresses are announced, for the LVS group's.
+    series: watch::Sender<Series>,
     /// The address of the LVS group.
     lvs_vip: Option<IpAddr>,
     /// What `notify.sh` was told last; every node begins as UNHEALTHY.
@@ -148,6 +152,11 @@ impl Driver {
                 Some(seen) = boxes.clients.recv() => self.on_clients_seen(seen),
                 Some(claim) = boxes.claims.recv() => self.on_claim(claim),
                 Some(read) = boxes.nodes_read.recv() => self.on_nodes_read(read),
+                Some((address, done)) = boxes.guarding.recv() => {
+                    self.group_address(address);
+                    // Who asked may have been given up.
+                    let _ = done.send(());
+                }
                 _ = boxes.term.recv() => self.feed(Input::Terminate),
                 _ = boxes.int.recv() => self.feed(Input::Terminate),
                 _ = boxes.hup.recv() => self.reopen_log(),

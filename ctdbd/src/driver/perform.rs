@@ -1,5 +1,6 @@
 //! Performing actions. Each is either done at once without waiting, or handed to a task that reports back with an input.
 
+use super::connections::announced;
 use super::lease::LeaseLink;
 use super::{Driver, clock};
 use crate::statistics::{Count, Statistics};
@@ -160,6 +161,7 @@ impl Driver {
         }
         let life = self.lease.as_ref().and_then(LeaseLink::held).map_or(0, |held| held.life());
         let run = GroupRun { over: seen.over, life, this_node: status.this_node, nodes };
+        self.series.send_replace(announced(self.node.tunables()));
         self.run.send_replace(Some(Arc::new(run)));
     }
 

@@ -14,6 +14,7 @@ use crate::config::{
     Config, Nodes, NodesSource, Paths, check_against_nodes, load_nodes, load_public_addresses,
 };
 use crate::peer::{Dialer, Identity, LinkEvent};
+use eventscripts::LvsAddress;
 use recoverd::command::{AnyCommand, AnyReply, Command, DaemonReply, Reply};
 use recoverd::input::Input;
 use recoverd::model::{NodeFlags, Pnn, PublicAddress};
@@ -126,6 +127,18 @@ impl Driver {
             None => self.guard.public(list.iter().map(|p| p.addr).chain(self.lvs_vip).collect()),
         }
         self.reload.public.send_replace(list.into());
+    }
+
+    /// The LVS group's address is this one from now on, to guard and gate and in the runs of this node.
+    pub(super) fn group_address(&mut self, address: Option<LvsAddress>) {
+        let vip = address.as_ref().map(|a| IpAddr::V4(a.vip));
+        self.lvs_vip = vip;
+        let list = Arc::clone(&self.reload.public.borrow());
+        match &mut self.lease {
+            Some(lease) => lease.set_group(address, &list, &self.guard),
+            None => self.guard.public(list.iter().map(|p| p.addr).chain(vip).collect()),
+        }
+        self.feed(Input::Group(vip.is_some()));
     }
 
     /// `ctdb reloadips`.

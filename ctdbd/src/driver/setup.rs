@@ -3,6 +3,7 @@
 //! Nothing of the network is touched before the sockets are ours: a second daemon ends here without having done anything.
 
 use super::connections::ClientLink;
+use super::connections::announced;
 use super::events::{self, Events};
 use super::lease::{LeaseLink, random_session};
 use super::reload::Reload;
@@ -19,6 +20,7 @@ use crate::lease::{LeaseNews, LeaseSetup, Waiting};
 use crate::local::{self, LocalService, SocketError};
 use crate::lock::LockHandle;
 use crate::logging::LogHandle;
+use crate::lvs::Drivers;
 use crate::netif::{Netif, NetifError, Watch};
 use crate::nodes_state::NodesState;
 use crate::packet::{self, Announcements, Announcer};
@@ -36,7 +38,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// Why the daemon cannot start. Each is one line that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -129,8 +131,19 @@ pub async fn run(config: Config, cli: Cli, log: LogHandle) -> Result<(u8, String
     let (clients_seen, clients_rx) = mpsc::unbounded_channel();
     let lease = lease(&config, &id, admin_state.epoch, lease_news, &guard, &netif, lvs_address.as_ref())?;
     let held = lease.as_ref().and_then(LeaseLink::held);
+    let announcements = match Announcer::open(netif.clone()) {
+        Ok(announcer) => Some(Arc::new(Announcements::new(Arc::new(announcer)))),
+        Err(e) => {
+            tracing::error!("{e}; addresses will be taken without gratuitous ARP");
+            None
+        }
+    };
+    let series = watch::Sender::new(announced(&config.tunables));
+    let (guarding, guarding_rx) = mpsc::unbounded_channel();
+    let drivers =
+        Drivers { held, announcements: announcements.clone(), series: series.subscribe(), guarding };
     let Events { runner, notifier, cluster, run, lvs, public } =
-        events::events(&config, &netif, held, lvs_address.as_ref(), &journal)?;
+        events::events(&config, &netif, drivers, &journal)?;
     if lease.is_none() && config.nodes.lines.iter().filter(|l| l.addr.is_some()).count() > 1 {
         tracing::warn!(
             "no cluster lock is configured: if the private network breaks in two, BOTH parts will serve all public addresses; \
@@ -155,13 +168,6 @@ pub async fn run(config: Config, cli: Cli, log: LogHandle) -> Result<(u8, String
     }
     let (reload, nodes_read) = Reload::new(&config, cli, id, links, calls.clone(), public);
     let local_service = LocalService::spawn(local, config.pnn, calls, finds, &statistics);
-    let announcements = match Announcer::open(netif.clone()) {
-        Ok(announcer) => Some(Announcements::new(Arc::new(announcer))),
-        Err(e) => {
-            tracing::error!("{e}; addresses will be taken without gratuitous ARP");
-            None
-        }
-    };
     let boxes = Inboxes {
         inputs: inputs_rx,
         kernel: kernel_rx,
@@ -173,6 +179,7 @@ pub async fn run(config: Config, cli: Cli, log: LogHandle) -> Result<(u8, String
         clients: clients_rx,
         claims: claims_rx,
         nodes_read,
+        guarding: guarding_rx,
         term: signal(SignalKind::terminate()).map_err(system("watch SIGTERM"))?,
         int: signal(SignalKind::interrupt()).map_err(system("watch SIGINT"))?,
         hup,
@@ -201,6 +208,7 @@ pub async fn run(config: Config, cli: Cli, log: LogHandle) -> Result<(u8, String
         notifier,
         cluster,
         run,
+        series,
         lvs_vip: lvs_address.map(|a| a.vip.into()),
         unhealthy: true,
         journal,

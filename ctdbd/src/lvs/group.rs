@@ -13,11 +13,21 @@ use ::lvs::realserver::{RealServerError, host};
 use eventscripts::{BoxFuture, GroupDirector, Lead, LvsAddress};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::Arc;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
-/// As CTDB announces an address.
-const ANNOUNCE: Series = Series { count: 3, every: Duration::from_millis(1100), rate: 0 };
+/// Gate and guard shall know this address of the group, and no other, from now on. Answered when they were told.
+pub(crate) type Guarding = (Option<LvsAddress>, oneshot::Sender<()>);
+
+/// What the group needs of the driver.
+pub(crate) struct Drivers {
+    /// What passes the gate; none without a gate.
+    pub(crate) held: Option<Held>,
+    pub(crate) announcements: Option<Arc<Announcements>>,
+    /// How public addresses are announced, the group's like them.
+    pub(crate) series: watch::Receiver<Series>,
+    pub(crate) guarding: mpsc::UnboundedSender<Guarding>,
+}
 
 /// What this node has done.
 #[derive(Default)]
@@ -34,26 +44,19 @@ pub(crate) struct Group {
     vardir: PathBuf,
     asks: mpsc::UnboundedSender<Ask>,
     trouble: watch::Receiver<Option<String>>,
-    held: Option<Held>,
-    announcements: Option<Announcements>,
+    drivers: Drivers,
     ender: Ender,
     done: Mutex<Done>,
 }
 
 impl super::Lvs {
-    /// The group's side. `held` is none without a gate.
-    pub(crate) fn group(
-        &self,
-        vardir: PathBuf,
-        held: Option<Held>,
-        announcements: Option<Announcements>,
-    ) -> Group {
+    /// The group's side.
+    pub(crate) fn group(&self, vardir: PathBuf, drivers: Drivers) -> Group {
         Group {
             vardir,
             asks: self.asks.clone(),
             trouble: self.trouble.clone(),
-            held,
-            announcements,
+            drivers,
             ender: Ender::default(),
             done: Mutex::default(),
         }
@@ -69,6 +72,14 @@ impl Group {
         answered.await.map_err(|_| ended())?
     }
 
+    /// Gate and guard know the address from here on; the former one not any more.
+    async fn guard(&self, address: Option<LvsAddress>) -> Result<(), String> {
+        let (done, told) = oneshot::channel();
+        let ended = || "the daemon ends".to_owned();
+        self.drivers.guarding.send((address, done)).map_err(|_| ended())?;
+        told.await.map_err(|_| ended())
+    }
+
     async fn heard(&self, vip: Ipv4Addr, heard: bool) -> Result<(), String> {
         on_thread(move || host::set_heard(vip, heard)).await
     }
@@ -81,18 +92,28 @@ impl Group {
         Ok(())
     }
 
+    /// The address goes off `lo`, and settings that were made for it. Forgotten when it is done.
+    async fn undo(&self, done: &mut Done) -> Result<(), String> {
+        let Some(address) = &done.begun else { return Ok(()) };
+        let (dir, vip) = (self.vardir.clone(), IpAddr::V4(address.vip));
+        on_thread(move || host::take_down(&dir, &[vip])).await?;
+        tracing::info!("lvs: {vip} is not the group's address any more");
+        done.begun = None;
+        Ok(())
+    }
+
     async fn start_leading(&self, lead: &Lead) -> Result<(), String> {
         let vip = lead.address.vip;
         // First: from here on what is taken is taken back, whatever comes between.
-        if let Some(held) = &self.held
+        if let Some(held) = &self.drivers.held
             && !held.change(lead.life, vip.into(), true).await
         {
             return Err(format!("the gate cannot guard {vip}; the log says why"));
         }
         self.tell(Some(members(&lead.address, Some(lead)))).await?;
         self.heard(vip, true).await?;
-        if let Some(announcements) = &self.announcements {
-            announcements.start(&lead.address.iface, vip.into(), ANNOUNCE, || ());
+        if let Some(announcements) = &self.drivers.announcements {
+            announcements.start(&lead.address.iface, vip.into(), *self.drivers.series.borrow(), || ());
         }
         tracing::info!("lvs: this node leads the group of {vip}");
         Ok(())
@@ -101,12 +122,12 @@ impl Group {
     /// Nobody is answered; services go, too. The first thing that went wrong, if this node may still be heard.
     async fn stop_leading(&self, lead: &Lead) -> Result<(), String> {
         let vip = lead.address.vip;
-        if let Some(announcements) = &self.announcements {
+        if let Some(announcements) = &self.drivers.announcements {
             announcements.stop(vip.into());
         }
         // While packets still pass: clients get their RST.
         self.ender.end(vip.into()).await;
-        let gated = match &self.held {
+        let gated = match &self.drivers.held {
             Some(held) => held.change(held.life(), vip.into(), false).await,
             None => false,
         };
@@ -141,12 +162,21 @@ async fn on_thread<T: Send + 'static>(
 }
 
 impl GroupDirector for Group {
+    fn begun(&self) -> BoxFuture<'_, Option<LvsAddress>> {
+        Box::pin(async move { self.done.lock().await.begun.clone() })
+    }
+
     fn begin<'a>(&'a self, address: &'a LvsAddress) -> BoxFuture<'a, Result<(), String>> {
         Box::pin(async move {
             let mut done = self.done.lock().await;
             self.let_go(&mut done).await?;
+            if done.begun.as_ref().is_some_and(|begun| begun.vip != address.vip) {
+                self.undo(&mut done).await?;
+            }
+            self.guard(Some(address.clone())).await?;
             let (dir, vip) = (self.vardir.clone(), address.vip);
             on_thread(move || host::put_up_group(&dir, vip)).await?;
+            tracing::info!("lvs: the group's address is {vip} on {}", address.iface);
             done.begun = Some(address.clone());
             // What is wrong with it is the director's trouble until then, and no reason not to start.
             drop(self.tell(Some(members(address, None))).await);
@@ -187,10 +217,12 @@ impl GroupDirector for Group {
         Box::pin(async move {
             let mut done = self.done.lock().await;
             self.let_go(&mut done).await?;
-            let Some(address) = done.begun.take() else { return Ok(()) };
+            if done.begun.is_none() {
+                return Ok(());
+            }
             self.tell(None).await?;
-            let (dir, vip) = (self.vardir.clone(), IpAddr::V4(address.vip));
-            on_thread(move || host::take_down(&dir, &[vip])).await.map(drop)
+            self.undo(&mut done).await?;
+            self.guard(None).await
         })
     }
 

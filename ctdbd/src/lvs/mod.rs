@@ -30,6 +30,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
+pub(crate) use group::{Drivers, Guarding};
+
 #[cfg(test)]
 mod tests;
 

@@ -12,7 +12,7 @@ pub(super) struct Config {
     pub(super) address: LvsAddress,
 }
 
-/// The address of the group, as far as the gate and the guard must know it before any event.
+/// The address of the group, which gate and guard must know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LvsAddress {
     /// `CTDB_LVS_PUBLIC_IP`.
@@ -37,6 +37,12 @@ impl Config {
 }
 
 impl LvsAddress {
+    /// The same address on the same interface, wherever that is written.
+    #[must_use]
+    pub fn same(&self, other: &Self) -> bool {
+        self.vip == other.vip && self.iface == other.iface
+    }
+
     pub(super) fn read(settings: &Settings) -> Result<Option<Self>, String> {
         let Some(file) = settings.get(NODES) else { return Ok(None) };
         let get = |name: &str| {

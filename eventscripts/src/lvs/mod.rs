@@ -14,9 +14,9 @@
 //! | --- | --- |
 //! | setup | refuses a configuration that cannot be right, with file and line |
 //! | startup | the address on `lo` for this host alone, ARP settings, no services |
-//! | startipreallocate | lets go what another node shall lead |
+//! | startipreallocate | lets go what another node shall lead, or what is not configured any more; takes over a changed configuration |
 //! | ipreallocated | leads, if it is this node's turn |
-//! | monitor | the configuration is right and the interface has a link, else it fails |
+//! | monitor | says when the options have changed; the configuration is right and the interface has a link, else it fails |
 //! | shutdown | takes everything off |
 
 mod config;
@@ -30,9 +30,10 @@ use crate::options::Options;
 use recoverd::group::Kind;
 use recoverd::model::{Event, Pnn, PublicAddress};
 use recoverd::view::NodeRow;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::watch;
 
 const NAME: &str = "91.lvs";
@@ -65,7 +66,10 @@ pub struct Lead {
 
 /// The daemon's side: address, ARP, services. Each call may be repeated; what is so already costs no request. Errors are sentences.
 pub trait GroupDirector: Send + Sync {
-    /// The address on `lo` for this host alone, and no services.
+    /// The address that [`GroupDirector::begin`] was called with last, if it is not ended.
+    fn begun(&self) -> BoxFuture<'_, Option<LvsAddress>>;
+
+    /// The address on `lo` for this host alone, and no services; what there was of another one goes.
     fn begin<'a>(&'a self, address: &'a LvsAddress) -> BoxFuture<'a, Result<(), String>>;
 
     /// This node leads.
@@ -88,12 +92,12 @@ pub struct LvsGroup {
     run: watch::Receiver<Option<Arc<GroupRun>>>,
     netif: Arc<dyn NetIf>,
     director: Arc<dyn GroupDirector>,
-    /// What gate and guard know.
-    guarded: Option<Ipv4Addr>,
+    /// From `startup` to `shutdown`: only then changed options are taken over.
+    up: AtomicBool,
 }
 
 impl LvsGroup {
-    /// The address that gate and guard must know before the first event; none where there is no group, where its options are wrong (which
+    /// The address that gate and guard shall know before the first event; none where there is no group, where its options are wrong (which
     /// `setup` says), or where a file takes the place of this handler.
     #[must_use]
     pub fn address(base: &Path) -> Option<LvsAddress> {
@@ -101,18 +105,16 @@ impl LvsGroup {
         if replaced { None } else { LvsAddress::read(&Options::new(base, NAME).read()).ok().flatten() }
     }
 
-    /// With the options below `base` (`CTDB_BASE`), which are read at each event. `guarded` is what [`LvsGroup::address`] said when the
-    /// daemon started; `run` is what the recmaster said last.
+    /// With the options below `base` (`CTDB_BASE`), which are read at each event. `run` is what the recmaster said last.
     #[must_use]
     pub fn new(
         base: &Path,
-        guarded: Option<Ipv4Addr>,
         public: watch::Receiver<Arc<[PublicAddress]>>,
         run: watch::Receiver<Option<Arc<GroupRun>>>,
         netif: Arc<dyn NetIf>,
         director: Arc<dyn GroupDirector>,
     ) -> Self {
-        Self { options: Options::new(base, NAME), public, run, netif, director, guarded }
+        Self { options: Options::new(base, NAME), public, run, netif, director, up: AtomicBool::new(false) }
     }
 
     fn config(&self) -> Result<Option<Config>, String> {
@@ -121,23 +123,49 @@ impl LvsGroup {
         if self.public.borrow().iter().any(|p| p.addr == vip) {
             return Err(format!("ERROR: CTDB_LVS_PUBLIC_IP same as a public address: {vip}; use another"));
         }
-        if self.guarded != Some(vip) {
-            return Err(format!(
-                "ERROR: CTDB_LVS_PUBLIC_IP={vip} was not set when ctdbd started; restart ctdbd"
-            ));
-        }
         Ok(Some(config))
     }
 
     async fn startup(&self) -> Result<String, String> {
-        let Some(config) = self.config()? else { return Ok(String::new()) };
+        let config = self.config()?;
+        self.up.store(true, Ordering::SeqCst);
+        let Some(config) = config else { return Ok(String::new()) };
         self.director.begin(&config.address).await?;
         Ok(self.trouble())
+    }
+
+    /// Whether this is not the address that was begun with.
+    async fn changed(&self, config: Option<&Config>) -> bool {
+        match (self.director.begun().await, config) {
+            (Some(begun), Some(config)) => !begun.same(&config.address),
+            (begun, config) => begun.is_some() != config.is_some(),
+        }
+    }
+
+    /// Takes over what was changed in the options since. An error: this node may still answer for the former address. In words: what
+    /// else is wrong.
+    async fn take_over(&self, config: Option<&Config>) -> Result<Option<String>, String> {
+        if !self.up.load(Ordering::SeqCst) || !self.changed(config).await {
+            return Ok(None);
+        }
+        self.director.follow().await?;
+        let done = match config {
+            Some(config) => self.director.begin(&config.address).await,
+            None => self.director.end().await,
+        };
+        Ok(done
+            .err()
+            .map(|why| format!("ERROR: the changed options of the LVS group are not in force: {why}")))
     }
 
     /// What follows from the last run. Whatever is wrong, a node that cannot say that it leads lets go; it is an error only when it cannot.
     async fn settle(&self, over: bool) -> Result<String, String> {
         let config = self.config();
+        if let Ok(config) = &config
+            && let Some(why) = self.take_over(config.as_ref()).await?
+        {
+            return Ok(why);
+        }
         let run = self.run.borrow().clone();
         let over = over && run.as_ref().is_some_and(|r| r.over);
         let turn = match (&config, &run) {
@@ -166,10 +194,17 @@ impl LvsGroup {
     }
 
     async fn monitor(&self) -> Result<String, String> {
-        let Some(config) = self.config()? else { return Ok(String::new()) };
+        let config = self.config()?;
+        let later = self.up.load(Ordering::SeqCst) && self.changed(config.as_ref()).await;
+        let later = if later {
+            "the options of the LVS group have changed: in force with the next `ctdb ipreallocate`"
+        } else {
+            ""
+        };
+        let Some(config) = config else { return Ok(later.to_owned()) };
         let state = self.netif.observe().await.map_err(|e| e.to_string())?;
         if state.link_up(&config.address.iface) {
-            Ok(self.trouble())
+            Ok([later, &self.trouble()].into_iter().filter(|l| !l.is_empty()).collect::<Vec<_>>().join("\n"))
         } else {
             Err(format!("ERROR: No link on the LVS group's interface {}", config.address.iface))
         }
@@ -198,7 +233,10 @@ impl Handler for LvsGroup {
                 Event::StartIpreallocate => self.settle(false).await,
                 Event::Ipreallocated => self.settle(true).await,
                 Event::Monitor => self.monitor().await,
-                Event::Shutdown => self.director.end().await.map(|()| String::new()),
+                Event::Shutdown => {
+                    self.up.store(false, Ordering::SeqCst);
+                    self.director.end().await.map(|()| String::new())
+                }
                 _ => Ok(String::new()),
             };
             match done {

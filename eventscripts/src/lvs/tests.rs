@@ -18,6 +18,7 @@ struct Asked {
     calls: Mutex<Vec<String>>,
     refuse: Mutex<Option<String>>,
     trouble: Mutex<Option<String>>,
+    begun: Mutex<Option<LvsAddress>>,
 }
 
 impl Asked {
@@ -29,7 +30,13 @@ impl Asked {
 }
 
 impl GroupDirector for Asked {
+    fn begun(&self) -> BoxFuture<'_, Option<LvsAddress>> {
+        let begun = self.begun.lock().unwrap().clone();
+        Box::pin(async move { begun })
+    }
+
     fn begin<'a>(&'a self, address: &'a LvsAddress) -> BoxFuture<'a, Result<(), String>> {
+        *self.begun.lock().unwrap() = Some(address.clone());
         self.say(format!("begin {}", address.vip))
     }
 
@@ -43,6 +50,7 @@ impl GroupDirector for Asked {
     }
 
     fn end(&self) -> BoxFuture<'_, Result<(), String>> {
+        *self.begun.lock().unwrap() = None;
         self.say("end".to_owned())
     }
 
@@ -72,10 +80,8 @@ fn node(pnn: u32, options: &str, nodes: &str) -> Node {
         prefix: 24,
         ifaces: vec!["eth1".to_owned()],
     }]);
-    let guarded = LvsGroup::address(dir.path()).map(|a| a.vip);
     let handler = LvsGroup::new(
         dir.path(),
-        guarded,
         watch::channel(public).1,
         run.subscribe(),
         Arc::<Fake>::clone(&links),
@@ -196,11 +202,44 @@ async fn a_configuration_that_cannot_be_right_is_refused_and_lets_go() {
         assert!(!done.failed && done.output.contains(want), "{done:?}");
         assert_eq!(n.calls(), ["follow"], "{want}");
     }
+}
+
+/// What was changed in the options is in force with the next run, and not before: the former address is let go when it begins.
+#[tokio::test]
+async fn changed_options_are_taken_over_in_the_next_run() {
     let n = node(0, OPTIONS, NODES);
+    assert_eq!(n.handle(Event::Startup).await, Handled::OK);
+    n.hears([OK; 3], true);
+    n.handle(Event::Ipreallocated).await;
+    assert_eq!(n.calls().len(), 2);
     let file = n.dir.path().join("events/legacy/91.lvs.options");
-    std::fs::write(file, OPTIONS.replace(".228", ".229")).unwrap();
-    let done = n.handle(Event::Monitor).await;
-    assert!(done.output.contains("10.0.0.229 was not set when ctdbd started; restart"), "{done:?}");
+    let said = "options of the LVS group have changed: in force with the next `ctdb ipreallocate`";
+    for (options, begin, lead) in [
+        (OPTIONS.replace(".228", ".229"), "begin 10.0.0.229", "lead 10.0.0.229 on eth1"),
+        (OPTIONS.replace("eth1", "eth2"), "begin 10.0.0.228", "lead 10.0.0.228 on eth2"),
+        (String::new(), "end", "follow"),
+        (OPTIONS.to_owned(), "begin 10.0.0.228", "lead 10.0.0.228 on eth1"),
+    ] {
+        std::fs::write(&file, &options).unwrap();
+        let done = n.handle(Event::Monitor).await;
+        assert!(done.output.contains(said) || done.failed, "{done:?}");
+        assert_eq!(n.calls(), [] as [String; 0]);
+        n.hears([OK; 3], false);
+        assert_eq!(n.handle(Event::StartIpreallocate).await, Handled::OK);
+        let calls = n.calls();
+        assert_eq!(calls[..2], ["follow", begin], "{options}");
+        n.hears([OK; 3], true);
+        assert_eq!(n.handle(Event::Ipreallocated).await, Handled::OK);
+        let calls = n.calls();
+        assert!(calls.len() == 1 && calls[0].starts_with(lead), "{calls:?}");
+    }
+    // Another place in the file is no change; and a node that shuts down takes nothing over.
+    std::fs::write(&file, format!("# comment\n{OPTIONS}")).unwrap();
+    n.handle(Event::StartIpreallocate).await;
+    assert_eq!(n.calls(), [] as [String; 0]);
+    n.handle(Event::Shutdown).await;
+    n.handle(Event::StartIpreallocate).await;
+    assert_eq!(n.calls(), ["end"]);
 }
 
 #[tokio::test]

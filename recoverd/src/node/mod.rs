@@ -182,6 +182,7 @@ impl Node {
             Input::Lock(lock) => self.on_lock(lock, cx),
             Input::Lease(view) => self.on_lease(view, cx),
             Input::Nodes(nodes) => self.on_nodes(nodes, cx),
+            Input::Group(has) => self.cfg.groups = has,
             Input::Command { id, command } => self.on_command(id, command, cx),
             Input::Terminate => self.begin_shutdown(None, cx),
         }

@@ -5,6 +5,7 @@ use super::lvs::{VIP, answers, config, configure, leads};
 use super::{bare, has, on, wait_on};
 use crate::story::{BOUND, measure};
 use std::net::IpAddr;
+use std::time::Duration;
 use tests::cluster::{Cluster, ClusterConfig, SOON};
 use tests::lab::{Probe, Witness, wait_for};
 
@@ -33,7 +34,7 @@ fn group(test: &str, recmaster: usize, addresses: &[String]) -> Option<(Cluster,
     let vip = VIP.parse().unwrap();
     let probe = c.lab.probe(&[IpAddr::V4(vip)]).unwrap();
     probe.wait_answers_from(vip.into(), 0, SOON).unwrap_or_else(|e| panic!("{e}\n{}", c.describe()));
-    let witness = c.lab.arp_witness("bond0", vip).unwrap();
+    let witness = c.lab.arp_witness("bond0", vip, Duration::from_millis(2)).unwrap();
     Some((c, probe, witness))
 }
 

@@ -6,6 +6,7 @@
 mod housekeeping;
 mod interface;
 mod lvs;
+mod lvs_change;
 mod lvs_leave;
 mod natgw;
 mod notify;

@@ -38,6 +38,8 @@ pub struct Dual {
 pub struct WitnessReport {
     /// Answers heard.
     pub answers: u64,
+    /// Announcements of the address heard, by the witness of ARP: requests or replies from it for itself.
+    pub announced: u64,
     /// What must not be.
     pub duals: Vec<(IpAddr, Dual)>,
 }

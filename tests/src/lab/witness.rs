@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{IpAddr, Ipv4Addr};
 use std::process::{ChildStdin, ChildStdout, Stdio};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 /// A running witness; made by [`Lab::witness`]. It ends when dropped.
 #[derive(Debug)]
@@ -49,14 +50,16 @@ impl Lab {
         self.start_witness(command, iface)
     }
 
-    /// Starts asking the segment of the nodes' public interface `iface` for an address by ARP, every two milliseconds.
+    /// Starts asking the segment of the nodes' public interface `iface` for an address by ARP, at this interval (less than 20 ms,
+    /// or it proves nothing).
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn arp_witness(&self, iface: &str, address: Ipv4Addr) -> Result<Witness, LabError> {
+    pub fn arp_witness(&self, iface: &str, address: Ipv4Addr, every: Duration) -> Result<Witness, LabError> {
         let command = self.client().command(daemon::agent()?);
-        let address = address.to_string();
-        self.start_witness(command.args(["arp-witness", "--iface", "eth0", "--addr", &address]), iface)
+        let (address, every) = (address.to_string(), every.as_micros().to_string());
+        let args = ["arp-witness", "--iface", "eth0", "--addr", &address, "--interval-us", &every];
+        self.start_witness(command.args(args), iface)
     }
 
     fn start_witness(&self, command: HostCommand, iface: &str) -> Result<Witness, LabError> {

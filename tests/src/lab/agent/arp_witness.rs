@@ -38,6 +38,7 @@ struct ArpWitness {
     sent: Vec<u64>,
     sequence: u32,
     testimony: Testimony,
+    announced: u64,
 }
 
 impl ArpWitness {
@@ -57,7 +58,15 @@ impl ArpWitness {
             sent: vec![0; REMEMBERED],
             sequence: 0,
             testimony: Testimony::default(),
+            announced: 0,
         })
+    }
+
+    /// From the address, for the address.
+    fn announces(&self, frame: &[u8]) -> bool {
+        let vip = self.address.octets();
+        let named = |from: usize| frame.get(from..from + 4) == Some(&vip);
+        frame.get(12..20) == Some(&ARP) && named(28) && named(38)
     }
 
     /// The node that answers for the address in this frame, and the number of the request.
@@ -96,6 +105,7 @@ impl Asks for ArpWitness {
     fn collect(&mut self) {
         let mut frame = [0; 64];
         while let Ok(length) = recv(self.frames.as_raw_fd(), &mut frame, MsgFlags::MSG_DONTWAIT) {
+            self.announced += u64::from(self.announces(&frame[..length]));
             let Some((node, sequence)) = self.answer(&frame[..length]) else { continue };
             if (self.sequence.wrapping_sub(sequence) as usize) < REMEMBERED {
                 let sent_ns = self.sent[slot(sequence)];
@@ -106,6 +116,6 @@ impl Asks for ArpWitness {
 
     fn report(&self) -> WitnessReport {
         let duals = self.testimony.duals().into_iter().map(|d| (self.address.into(), d)).collect();
-        WitnessReport { answers: self.testimony.len() as u64, duals }
+        WitnessReport { answers: self.testimony.len() as u64, announced: self.announced, duals }
     }
 }

@@ -66,6 +66,9 @@ enum Cli {
         /// The address.
         #[arg(long)]
         addr: IpAddr,
+        /// The client's own address; the kernel's choice if none.
+        #[arg(long)]
+        from: Option<IpAddr>,
         /// Longest wait for a connection in milliseconds; five times as long for the greeting.
         #[arg(long, default_value_t = 200)]
         try_ms: u64,
@@ -129,7 +132,7 @@ pub fn main() -> anyhow::Result<()> {
         Cli::Init { config } => init(&serde_json::from_str(&config).context("config")?),
         Cli::Echo { node } => echo::run(node),
         Cli::TcpServe { node } => tcp::serve(node),
-        Cli::TcpClient { addr, try_ms } => tcp::client(addr, Duration::from_millis(try_ms)),
+        Cli::TcpClient { addr, from, try_ms } => tcp::client(addr, from, Duration::from_millis(try_ms)),
         Cli::Probe { addresses, interval_us } => prober::run(&addresses, interval_us),
         Cli::DownloadServe { port } => download::serve(port),
         Cli::Download { from } => download::client(from),

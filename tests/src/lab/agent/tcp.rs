@@ -29,13 +29,23 @@ pub(super) fn serve(node: u16) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A connection from that address, or from whichever the kernel takes.
+fn connect(to: SocketAddr, from: Option<IpAddr>, patience: Duration) -> std::io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
+    if let Some(from) = from {
+        socket.bind(&SocketAddr::new(from, 0).into())?;
+    }
+    socket.connect_timeout(&to.into(), patience)?;
+    Ok(socket.into())
+}
+
 /// Stays connected for ever. Prints `connected NANOSECONDS NODE LOCAL_END` and `lost NANOSECONDS ERROR`. `patience` is the longest wait for a
 /// connection: an address that is just moving may not answer the first SYN.
-pub(super) fn client(address: IpAddr, patience: Duration) -> anyhow::Result<()> {
+pub(super) fn client(address: IpAddr, from: Option<IpAddr>, patience: Duration) -> anyhow::Result<()> {
     let to = SocketAddr::new(address, TCP_PORT);
     let mut out = std::io::stdout().lock();
     loop {
-        let Ok(stream) = TcpStream::connect_timeout(&to, patience) else { continue };
+        let Ok(stream) = connect(to, from, patience) else { continue };
         let mut lines = BufReader::new(&stream);
         let mut greeting = String::new();
         // A server that has the connection greets at once; one that lost it meanwhile never does.
