@@ -6,6 +6,7 @@
 mod alarm;
 mod crash;
 mod failover;
+mod members;
 mod service;
 
 use serde_json::Value;
@@ -24,7 +25,7 @@ const LONG: Duration = Duration::from_secs(180);
 const VIP: &str = "10.0.0.31";
 /// What the tests call beside `ip`: program and Debian package.
 const PROGRAMS: [(&str, &str); 2] = [("ipvsadm", "ipvsadm"), ("nft", "nftables")];
-/// Seconds for all tests, which take four minutes of a busy machine; memory in MiB; processors.
+/// Seconds for all tests, which take six minutes of a busy machine; memory in MiB; processors.
 const MACHINE: [&str; 6] = ["-t", "1200", "-m", "1024", "-c", "2"];
 
 #[test]
@@ -46,6 +47,11 @@ struct Directors {
 impl Directors {
     /// A lab with the daemons running and the address served. `None`: there is no lab to be had.
     fn new(test: &str, directors: usize, servers: usize, conf: &str) -> Option<Self> {
+        Self::with(test, directors, servers, |d| (0..directors).for_each(|node| d.configure(node, conf)))
+    }
+
+    /// The same, configured by `configure` before the daemons start.
+    fn with(test: &str, directors: usize, servers: usize, configure: impl FnOnce(&Self)) -> Option<Self> {
         let nodes = directors + servers;
         let lab = Lab::for_test(test, &LabConfig { nodes, public_ifaces: vec!["pub0".to_owned()] })?;
         let config = ClusterConfig {
@@ -64,8 +70,8 @@ impl Directors {
         let members: String = (0..directors).map(|n| format!("192.168.20.{}\n", 41 + n)).collect();
         for node in 0..directors {
             fs::write(d.c.lab.paths(node).base.join("nodes"), &members).unwrap();
-            d.configure(node, conf);
         }
+        configure(&d);
         for node in directors..nodes {
             fs::create_dir_all(d.c.lab.paths(node).var).unwrap();
             d.ctdb(node, &["lvs", "realserver", "up", VIP]);
@@ -182,10 +188,15 @@ impl Directors {
 
     /// Connects to the address, as the client: a connection that stays.
     fn connect(&self) -> Connection {
+        self.connect_to(VIP, &[])
+    }
+
+    /// Connects to an address, with these further options of the client.
+    fn connect_to(&self, addr: &str, more: &[&str]) -> Connection {
         let agent = binaries().unwrap().ctdbd.with_file_name("lab-agent");
         let command =
-            self.c.lab.client().command(agent).args(["tcp-client", "--addr", VIP, "--try-ms", "2000"]);
-        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
+            self.c.lab.client().command(agent).args(["tcp-client", "--addr", addr, "--try-ms", "2000"]);
+        let mut process = command.args(more).stdout(Stdio::piped()).spawn().unwrap();
         let out = process.stdout.take().unwrap();
         let (tell, lines) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
