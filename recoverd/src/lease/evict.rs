@@ -10,7 +10,7 @@ use super::io::{LeaseAction, OutHow};
 use super::lead::{Joined, Lead, Seat};
 use super::{Lease, LeaseMsg, LockKind};
 use crate::model::{Epoch, Pnn, Session};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// An eviction under way.
 #[derive(Debug)]
@@ -39,6 +39,12 @@ impl Lease {
             if pnn != self.me {
                 self.begin_if_silent(pnn, now);
             }
+            if let Some((session, how)) = self.known_ended(pnn, now) {
+                if let Some(lead) = &mut self.lead {
+                    lead.ended.insert((pnn, session));
+                }
+                self.out_of(pnn, how, now);
+            }
             let Some(end) = self.wait_end(pnn) else { continue };
             if !now.has_waited(end) {
                 continue;
@@ -46,7 +52,7 @@ impl Lease {
             let proof = self.lead.as_ref().and_then(|l| l.proof);
             // D5: begun after the wait, or it proves too little.
             if proof.is_some_and(|p| p.has_waited(end) || !self.rules.d5_proof_after_wait) {
-                self.out_of(pnn, OutHow::Evicted);
+                self.out_of(pnn, OutHow::Evicted, now);
             } else {
                 prove |= match self.lock_kind {
                     LockKind::Quorum { .. } => self.rounds.latest().is_none_or(|s| !s.has_waited(end)),
@@ -139,7 +145,8 @@ impl Lease {
                 from = from.latest(j.at);
             }
             let from = pending.promises.values().fold(from, |a, b| a.latest(*b));
-            return Some(from.plus(self.times.wait(self.times.t)));
+            let end = from.plus(self.times.wait(self.times.t));
+            return if self.older_led(lead) { Some(end.latest(self.older_over(lead)?)) } else { Some(end) };
         }
         self.wait_end_minority(lead, pnn, j.acked)
     }
@@ -152,12 +159,7 @@ impl Lease {
         let two_t = if self.rules.d4_two_t { 2 * t } else { t };
         if let LockKind::Quorum { short_count: true } = self.lock_kind {
             // The joined report their grants, and who led last: that node itself was acknowledged by nobody since it led.
-            // d28: whoever restarted has forgotten whom it supported, so enough of them must have lived for longer than that counts.
-            let remember = |p: Pnn| lead.remember.contains(&p) || !self.rules.d28_old_remember;
-            let known = lead.supported.is_some()
-                && self.lists.promise_quorum(remember, self.rules.d16_promise_quorum);
-            let led_last = known.then_some(lead.supported.pnn);
-            return if led_last == Some(pnn) {
+            return if self.led_last(lead) == Some(pnn) {
                 lead.reports.get(&pnn).map(|r| r.plus(self.times.wait(t)))
             } else {
                 let latest = lead.reports.values().copied().reduce(Clocks::latest)?;
@@ -166,6 +168,67 @@ impl Lease {
         }
         let span = if lead.predecessor() == Some(pnn) { t } else { two_t };
         Some(quorum_at.latest(lead.known_at).plus(self.times.wait(span)))
+    }
+
+    /// Short count: who led the last epoch that anybody led, as the joined know.
+    ///
+    /// d28: whoever restarted has forgotten whom it supported, so enough of them must have lived for longer than that counts.
+    fn led_last(&self, lead: &Lead) -> Option<Pnn> {
+        let remember = |p: Pnn| lead.remember.contains(&p) || !self.rules.d28_old_remember;
+        let known = self.lists.promise_quorum(remember, self.rules.d16_promise_quorum);
+        (known && lead.supported.is_some()).then_some(lead.supported.pnn)
+    }
+
+    /// d30: a joined node may die, forget my epoch, and be given addresses by a recmaster that does not know that it was deposed.
+    /// Not once each node was seen in my epoch after all had come there, or is out.
+    fn older_led(&self, lead: &Lead) -> bool {
+        self.rules.d30_older_over && !lead.whole
+    }
+
+    /// Nothing is left of what older epochs gave to sessions that never joined mine.
+    fn older_settled(&self, lead: &Lead, now: Clocks) -> bool {
+        !self.older_led(lead) || self.older_over(lead).is_some_and(|end| now.has_waited(end))
+    }
+
+    /// D3, d30: every node is joined or out, and no other session of it can hold anything.
+    pub(super) fn accounted(&self, lead: &Lead, now: Clocks) -> bool {
+        lead.all_seated() && self.older_settled(lead, now)
+    }
+
+    /// The latest end of such leases: the older recmaster leads for T after this node had the lock, and then a lease lives for T.
+    fn older_over(&self, lead: &Lead) -> Option<Clocks> {
+        Some(lead.quorum_at?.latest(lead.known_at).plus(self.times.wait(2 * self.times.t)))
+    }
+
+    /// The session of this node that its guard, or it itself, called ended, if that settles that the node holds nothing.
+    fn known_ended(&self, pnn: Pnn, now: Clocks) -> Option<(Session, OutHow)> {
+        let lead = self.lead.as_ref()?;
+        let (session, how) = *self.ended.get(&pnn)?;
+        let settled = match lead.seats.get(&pnn)? {
+            Seat::Out(..) => false,
+            Seat::Joined(j) => {
+                let own = j.session == session || !self.rules.d11_session_on_guard;
+                own && self.older_settled(lead, now)
+            }
+            Seat::Unheard => self.ended_before(lead, pnn, session),
+        };
+        settled.then_some((session, how))
+    }
+
+    /// Whether this session of the recmaster before was its last to which anybody gave an address (d11c): it led last, and alone.
+    fn ended_before(&self, lead: &Lead, pnn: Pnn, session: Session) -> bool {
+        match self.lock_kind {
+            // All who joined name the session in which it led (d29).
+            LockKind::Quorum { short_count: true } => {
+                let only = |s: &BTreeSet<Session>| s.iter().all(|s| *s == session) && !s.is_empty();
+                self.led_last(lead) == Some(pnn)
+                    && lead.after_alone == Some(lead.supported)
+                    && (lead.granted.get(&pnn).is_some_and(only) || !self.rules.d29_one_session)
+            }
+            LockKind::Quorum { .. } | LockKind::Store | LockKind::Helper { .. } => {
+                lead.fenceable == Some((pnn, session))
+            }
+        }
     }
 
     /// Without a promise quorum only the grace ends a lease: G + T. With lock `quorum` a minority waits for ever.
@@ -189,24 +252,15 @@ impl Lease {
         ends.map(|e| now.until_waited(e)).filter(|d| *d > 0).min().unwrap_or(u64::MAX)
     }
 
-    /// d11: a guard speaks for the session that it guarded, no other: a joined one, or that of the recmaster before.
-    pub(super) fn guard_report(&mut self, pnn: Pnn, session: Session) {
-        let Some(lead) = self.lead.as_ref().filter(|l| l.active()) else { return };
-        let joined = lead.joined_session(pnn);
-        if joined == Some(session) || (joined.is_some() && !self.rules.d11_session_on_guard) {
-            self.out_of(pnn, OutHow::Guard);
-        } else if let (Some(Seat::Unheard), true) =
-            (lead.seats.get(&pnn), lead.fenceable == Some((pnn, session)))
-        {
-            if let Some(lead) = &mut self.lead {
-                lead.ended.insert((pnn, session));
-            }
-            self.out_of(pnn, OutHow::Guard);
-        }
+    /// d11: a guard speaks for the session that it guarded, no other: a joined one, or that of the recmaster before. A session
+    /// that ended never comes back, so what was said of it is true for ever; what follows from it, `evict_step` finds.
+    pub(super) fn guard_report(&mut self, pnn: Pnn, session: Session, now: Clocks) {
+        self.ended.insert(pnn, (session, OutHow::Guard));
+        self.recmaster_fenced(pnn, session, now);
     }
 
     /// The node holds nothing: its session is ended, its claims are void.
-    pub(super) fn out_of(&mut self, pnn: Pnn, how: OutHow) {
+    pub(super) fn out_of(&mut self, pnn: Pnn, how: OutHow, now: Clocks) {
         let Some(lead) = &mut self.lead else { return };
         let session = lead.joined_session(pnn);
         if let Some(session) = session {
@@ -216,6 +270,7 @@ impl Lease {
             }
         }
         lead.seats.insert(pnn, Seat::Out(how, session));
+        lead.changed = now;
         self.out.push(LeaseAction::Out { pnn, session, how });
     }
 

@@ -71,9 +71,15 @@ impl Lease {
         let Some(lead) = self.lead.as_ref().filter(|_| self.leading(now)) else {
             return Err(WaitReason::NotLeading);
         };
-        if !lead.accounted() && self.rules.d3_all_accounted {
-            let unheard = lead.seats.iter().filter(|(_, s)| matches!(s, Seat::Unheard));
-            return Err(WaitReason::Unaccounted { pnns: unheard.map(|(p, _)| *p).collect() });
+        if !self.accounted(lead, now) && self.rules.d3_all_accounted {
+            // d30: seated, but not yet seen after the others were.
+            let missing = |s: &Seat| match s {
+                Seat::Unheard => true,
+                Seat::Joined(_) => lead.all_seated(),
+                Seat::Out(..) => false,
+            };
+            let missing = lead.seats.iter().filter(|(p, s)| **p != self.me && missing(s));
+            return Err(WaitReason::Unaccounted { pnns: missing.map(|(p, _)| *p).collect() });
         }
         let claims = lead.claims.get(&addr).into_iter().flat_map(|c| c.keys());
         let by: Vec<Pnn> = claims.filter(|c| Some(**c) != to).map(|(p, _)| *p).collect();

@@ -55,10 +55,15 @@ impl Grantor {
         self.promises.clear();
     }
 
-    /// Ages of all grants, for a join.
-    pub(super) fn ages(&self, now: Clocks, skip: Option<Pnn>) -> Vec<(Pnn, Micros)> {
+    /// Sessions and ages of all last grants, for a join.
+    pub(super) fn ages(&self, now: Clocks, skip: Option<Pnn>) -> Vec<(Pnn, Session, Micros)> {
         let known = self.granted.iter().filter(|(p, _)| Some(**p) != skip);
-        known.map(|(p, (_, at))| (*p, now.age_at_least(*at))).collect()
+        known.map(|(p, (session, at))| (*p, *session, now.age_at_least(*at))).collect()
+    }
+
+    /// Whether this session was the last of that node to get a grant.
+    pub(super) fn last_was(&self, to: Pnn, session: Session) -> bool {
+        self.granted.get(&to).is_some_and(|(s, _)| *s == session)
     }
 }
 

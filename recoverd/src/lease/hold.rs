@@ -171,7 +171,7 @@ impl Lease {
         let Some(&(_, sent)) = self.hold.beats.iter().find(|(s, _)| *s == seq) else { return };
         self.hold.answered = Some(now);
         self.hold.last_acked = self.hold.last_acked.max(seq);
-        self.member.welcome(now);
+        self.member.welcome(now, true);
         self.member.lived(sent, self.times.wait(self.times.t));
         self.grantor.support(epoch);
         if settled {

@@ -8,7 +8,7 @@ use super::clock::{Clocks, Micros};
 use super::config::shrunk;
 use super::io::{LeaseAction, OutHow};
 use super::lead::{Joined, Seat};
-use super::{Lease, LeaseMsg};
+use super::{Lease, LeaseMsg, LockKind};
 use crate::model::{Epoch, Pnn, Session};
 use std::net::IpAddr;
 
@@ -18,17 +18,19 @@ pub(super) struct Member {
     nonce: Option<u64>,
     /// The recmaster knows this session.
     pub(super) welcomed: bool,
-    /// Since when; not set on the recmaster itself.
+    /// Since when, or with lock `quorum` since its first acknowledgement; not set on the recmaster itself.
     since: Option<Clocks>,
     /// W(T) after that the recmaster still lived: nobody leads an older epoch any more.
     pub(super) alone: bool,
 }
 
 impl Member {
-    /// The recmaster welcomed this session, or acknowledged it.
-    pub(super) fn welcome(&mut self, now: Clocks) {
+    /// The recmaster welcomed this session, or acknowledged it. `leads`: it had the lock by then.
+    pub(super) fn welcome(&mut self, now: Clocks, leads: bool) {
         self.welcomed = true;
-        self.since.get_or_insert(now);
+        if leads {
+            self.since.get_or_insert(now);
+        }
     }
 
     /// The recmaster lived when that beat was sent, or later.
@@ -44,7 +46,7 @@ impl Member {
 /// What a join reports of older epochs.
 #[derive(Debug)]
 pub(super) struct Past {
-    pub(super) grants: Vec<(Pnn, Micros)>,
+    pub(super) grants: Vec<(Pnn, Session, Micros)>,
     pub(super) uptime: Micros,
     pub(super) supported: Epoch,
 }
@@ -185,13 +187,14 @@ impl Lease {
     /// Recmaster: the session is joined; a former one of that node is over.
     fn seat(&mut self, pnn: Pnn, session: Session, addrs: Vec<IpAddr>, past: &Past, now: Clocks) {
         if self.lead.as_ref().is_some_and(|l| l.joined_session(pnn).is_some()) {
-            self.out_of(pnn, OutHow::JoinedAnew);
+            self.out_of(pnn, OutHow::JoinedAnew, now);
         }
         let Some(lead) = self.lead.as_mut() else { return };
         for addr in &addrs {
             lead.claims.entry(*addr).or_default().insert((pnn, session), 0);
         }
         lead.seats.insert(pnn, Seat::Joined(Joined::new(session, now)));
+        lead.changed = now;
         lead.ever.insert(pnn);
         let l = &*lead;
         if l.quorum_at.is_none() && self.lists.promise_quorum(|p| l.ever.contains(&p), true) {
@@ -203,12 +206,13 @@ impl Lease {
             lead.remember.insert(pnn);
         }
         for &to in self.lists.everyone() {
-            let age = past.grants.iter().find(|(p, _)| *p == to).map_or(past.uptime, |(_, age)| *age);
+            let age = past.grants.iter().find(|(p, ..)| *p == to).map_or(past.uptime, |(.., age)| *age);
             lead.report(to, now.minus(shrunk(age)));
         }
         // Who led last may be on no list of mine any more.
-        for (to, age) in &past.grants {
+        for (to, session, age) in &past.grants {
             lead.report(*to, now.minus(shrunk(*age)));
+            lead.granted.entry(*to).or_default().insert(*session);
         }
         self.out.push(LeaseAction::Joined { pnn, session, addrs });
     }
@@ -251,7 +255,9 @@ impl Lease {
             self.lists.settle();
         }
         if !self.member.welcomed {
-            self.member.welcome(now);
+            // With `quorum` it may not lead yet, and an older one still.
+            let leads = !matches!(self.lock_kind, LockKind::Quorum { .. });
+            self.member.welcome(now, leads);
             self.out.push(LeaseAction::Leader { epoch, welcomed: true });
             self.beat(now);
         }
@@ -268,7 +274,7 @@ impl Lease {
     pub(super) fn on_bye(&mut self, from: Pnn, epoch: Epoch, session: Session) {
         let joined = self.lead.as_ref().filter(|l| l.active() && l.epoch == epoch);
         if joined.is_some_and(|l| l.joined_session(from) == Some(session)) {
-            self.out_of(from, OutHow::Shutdown);
+            self.ended.insert(from, (session, OutHow::Shutdown));
         }
     }
 }

@@ -22,8 +22,10 @@ pub(super) struct Lead {
     pub(super) began: Clocks,
     /// Holder of the lock before, named in it.
     pub(super) predecessor: Option<Pnn>,
-    /// Its session, if a word of its guard about that one settles the matter.
+    /// Its session, if a word of its guard about that one settles the matter (not with lock `quorum`).
     pub(super) fenceable: Option<(Pnn, Session)>,
+    /// The epoch before, if its recmaster was seen to lead it for so long that no older one led any more (lock `quorum`).
+    pub(super) after_alone: Option<Epoch>,
     /// The record is in the lock: the epoch may be announced.
     pub(super) recorded: bool,
     /// It leads no more (d26).
@@ -39,6 +41,10 @@ pub(super) struct Lead {
     pub(super) seats: BTreeMap<Pnn, Seat>,
     /// Who ever joined this epoch, in whatever session.
     pub(super) ever: BTreeSet<Pnn>,
+    /// When a seat changed last.
+    pub(super) changed: Clocks,
+    /// All who are not out granted a round that began after the last of them had joined: nobody leads an older epoch any more (d30).
+    pub(super) whole: bool,
     /// When a promise quorum had joined.
     pub(super) quorum_at: Option<Clocks>,
     /// Sessions that this recmaster ended (d13).
@@ -55,6 +61,8 @@ pub(super) struct Lead {
     /// Highest epoch that had support among the joined, and the latest grants that they report.
     pub(super) supported: Epoch,
     pub(super) reports: BTreeMap<Pnn, Clocks>,
+    /// Which sessions got the last grants that they report.
+    pub(super) granted: BTreeMap<Pnn, BTreeSet<Session>>,
     /// Who joined when it had lived for W(2T): what it forgot of an epoch is over (d28).
     pub(super) remember: BTreeSet<Pnn>,
 }
@@ -103,8 +111,14 @@ impl Lead {
     }
 
     /// Every node is joined or out (D3).
-    pub(super) fn accounted(&self) -> bool {
+    pub(super) fn all_seated(&self) -> bool {
         self.seats.values().all(|s| !matches!(s, Seat::Unheard))
+    }
+
+    /// A round that began then was granted by these: are they all, and did they know this epoch before (d30)?
+    pub(super) fn is_whole(&self, me: Pnn, sent: Clocks, granted: impl Fn(Pnn) -> bool) -> bool {
+        let all = |(p, s): (&Pnn, &Seat)| *p == me || !matches!(s, Seat::Joined(_)) || granted(*p);
+        self.active() && sent >= self.changed && self.all_seated() && self.seats.iter().all(all)
     }
 
     pub(super) fn nonce_for(&mut self, pnn: Pnn) -> u64 {
@@ -151,11 +165,13 @@ impl Lease {
         if let Some((hash, nodes)) = self.coming.take() {
             self.lists.replace(hash, &nodes, self.rules.d22_both);
         }
+        let quorum = matches!(self.lock_kind, LockKind::Quorum { .. });
         let mut epoch = self.heard.max(self.epoch).next(self.me);
         epoch.number += self.leap();
+        let alone = self.member.alone || !self.rules.guard_of_lone_leader;
+        let after_alone = (quorum && alone).then_some(self.epoch);
         let inherited = self.hold.deadline.map(|d| d.minus(self.times.t));
         self.move_to(epoch);
-        let quorum = matches!(self.lock_kind, LockKind::Quorum { .. });
         let seats = self.lists.everyone().iter().map(|p| (*p, Seat::Unheard)).collect();
         self.lead = Some(Lead {
             epoch,
@@ -163,6 +179,7 @@ impl Lease {
             began: now,
             predecessor: None,
             fenceable: None,
+            after_alone,
             recorded: quorum,
             over: false,
             proof: None,
@@ -172,6 +189,8 @@ impl Lease {
             settled: false,
             seats,
             ever: BTreeSet::new(),
+            changed: now,
+            whole: false,
             quorum_at: None,
             ended: BTreeSet::new(),
             nonces: BTreeMap::new(),
@@ -182,6 +201,7 @@ impl Lease {
             rival_since: None,
             supported: Epoch::NONE,
             reports: BTreeMap::new(),
+            granted: BTreeMap::new(),
             remember: BTreeSet::new(),
         });
         if quorum {
@@ -318,8 +338,8 @@ impl Lease {
     /// Tells the driver when leading begins, and when every node is accounted for.
     pub(super) fn report(&mut self, now: Clocks) {
         let leading = self.leading(now);
+        let accounted = leading && self.lead.as_ref().is_some_and(|l| self.accounted(l, now));
         let Some(lead) = self.lead.as_mut().filter(|l| !l.over) else { return };
-        let accounted = leading && lead.accounted();
         if leading && !lead.reported_leading {
             lead.reported_leading = true;
             self.out.push(LeaseAction::Leading { epoch: lead.epoch });

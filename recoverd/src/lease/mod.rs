@@ -50,6 +50,7 @@ pub use rules::Rules;
 use crate::model::{Epoch, Pnn, Session};
 use config::Times;
 use nodes::Lists;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// The lease machine of one node.
@@ -80,6 +81,8 @@ pub struct Lease {
     minority: minority::Minority,
     lead: Option<lead::Lead>,
     canvass: quorum::Canvass,
+    /// The last session of each node that is known to have ended, and how.
+    ended: BTreeMap<Pnn, (Session, OutHow)>,
     out: Vec<LeaseAction>,
 }
 
@@ -116,6 +119,7 @@ impl Lease {
             minority: minority::Minority::default(),
             lead: None,
             canvass: quorum::Canvass::default(),
+            ended: BTreeMap::new(),
             out: Vec::new(),
         }
     }
@@ -136,6 +140,7 @@ impl Lease {
         self.lock_step(now);
         self.canvass_step(now);
         self.evict_step(now);
+        self.whole_step(now);
         self.beat_if_due(now);
         self.report(now);
         std::mem::take(&mut self.out)
@@ -178,7 +183,7 @@ impl Lease {
             LeaseInput::LockRecorded { epoch } => self.lock_recorded(epoch, now),
             LeaseInput::LockProved { asked_at } => self.lock_proved(asked_at, now),
             LeaseInput::LockLost => self.lock_lost(now),
-            LeaseInput::GuardReport { pnn, session } => self.guard_report(pnn, session),
+            LeaseInput::GuardReport { pnn, session } => self.guard_report(pnn, session, now),
             LeaseInput::Leaving => self.leave(),
             LeaseInput::Capable { yes } => self.set_capable(yes, now),
             LeaseInput::NodesList { nodes, list } => self.new_list(nodes, list, now),

@@ -27,8 +27,8 @@ pub enum LeaseMsg {
         nonce: u64,
         /// Addresses held or being taken.
         addrs: Vec<IpAddr>,
-        /// Age of the last grant to each node, this one included; for nodes not named, `uptime`.
-        grants: Vec<(Pnn, Micros)>,
+        /// The last grant to each node, this one included: to which session, and its age; for nodes not named, `uptime`.
+        grants: Vec<(Pnn, Session, Micros)>,
         /// Age of this daemon.
         uptime: Micros,
         /// Highest epoch whose recmaster acknowledged this node or got a grant from it.

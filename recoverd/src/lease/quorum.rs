@@ -5,7 +5,7 @@
 
 use super::clock::{Clocks, Micros};
 use super::{Lease, LeaseMsg, LockKind};
-use crate::model::{Epoch, Pnn};
+use crate::model::{Epoch, Pnn, Session};
 use std::collections::BTreeMap;
 
 /// The state of canvassing.
@@ -38,6 +38,26 @@ impl Lease {
     /// Somebody stands, or welcomed us: give it T/2.
     pub(super) fn canvass_heard(&mut self, now: Clocks) {
         self.canvass.heard = Some(now);
+    }
+
+    /// The guard of this epoch's recmaster says that its session ended: nobody leads, so it need not be waited for.
+    pub(super) fn recmaster_fenced(&mut self, pnn: Pnn, session: Session, now: Clocks) {
+        let recmaster = self.is_quorum() && pnn == self.epoch.pnn && pnn != self.me;
+        if !recmaster || !self.grantor.last_was(pnn, session) {
+            return;
+        }
+        if self.hold.answered.take().is_some() {
+            self.canvass.next = now.plus(self.stagger());
+        } else if self.canvass.open {
+            // Guards repeat themselves: who had not heard it when we asked may have by now.
+            self.send_all(&self.canvass_msg());
+        }
+    }
+
+    /// The question, with the list that the epoch would have: who waits for it answers, too.
+    fn canvass_msg(&self) -> LeaseMsg {
+        let list = self.coming.as_ref().map_or(self.lists.hash, |(hash, _)| *hash);
+        LeaseMsg::Canvass { id: self.canvass.id, list }
     }
 
     /// Whether a recmaster answered me lately, or somebody is about to lead.
@@ -81,9 +101,7 @@ impl Lease {
             self.canvass.id.wrapping_add(u64::from(self.me.0) << 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let pause = if self.canvass.id == 1 { 0 } else { (spread >> 33) % (self.times.t / 2) };
         self.canvass.next = now.plus(self.times.t / 2 + self.stagger() + pause);
-        // The list that the epoch would have: who waits for it answers, too.
-        let (id, list) = (self.canvass.id, self.coming.as_ref().map_or(self.lists.hash, |(hash, _)| *hash));
-        self.send_all(&LeaseMsg::Canvass { id, list });
+        self.send_all(&self.canvass_msg());
         self.count_would(now);
     }
 
@@ -96,6 +114,8 @@ impl Lease {
         // A candidate of its own that waits for answers gives way to a lower number only.
         let waiting = self.canvass.open && !now.is_up(self.canvass.asked.plus(self.times.beat));
         if waiting && from > self.me {
+            // Perhaps it was not up yet when it was asked.
+            self.send(from, self.canvass_msg());
             return;
         }
         self.canvass.open = false;

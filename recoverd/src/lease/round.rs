@@ -5,6 +5,7 @@
 
 use super::clock::Clocks;
 use super::io::HoldRule;
+use super::lead::Lead;
 use super::{Lease, LeaseMsg, LockKind};
 use crate::model::{Epoch, Pnn, Session};
 use std::collections::{BTreeMap, VecDeque};
@@ -44,7 +45,7 @@ impl Lease {
     pub(super) fn round_wanted(&self, now: Clocks) -> bool {
         let known = self.member.welcomed || !self.rules.d19_only_welcomed;
         let (Some(_), true) = (self.hold.session, known) else { return false };
-        if self.lead_active() && matches!(self.lock_kind, LockKind::Quorum { .. }) {
+        if self.lead_active() && matches!(self.lock_kind, LockKind::Quorum { .. }) || self.wants_whole() {
             return true;
         }
         if !self.rules.l2_by_time_left {
@@ -53,6 +54,19 @@ impl Lease {
         let short = self.hold.deadline.is_none_or(|d| now.until_up(d) < self.times.t / 2);
         let stale = self.times.g.is_some_and(|g| self.hold.contact.is_none_or(|c| now.is_up(c.plus(g / 2))));
         short || stale
+    }
+
+    /// Recmaster: all are seated, and a round of all of them is what is missing.
+    fn wants_whole(&self) -> bool {
+        self.lead.as_ref().is_some_and(|l| l.active() && l.all_seated() && !l.whole)
+    }
+
+    /// d30: the round of all, as soon as the last is seated; after that with the beats.
+    pub(super) fn whole_step(&mut self, now: Clocks) {
+        let changed = self.lead.as_ref().map(|l| l.changed).filter(|_| self.wants_whole());
+        if changed.is_some_and(|c| self.rounds.latest().is_none_or(|s| s < c)) {
+            self.start_round(now);
+        }
     }
 
     /// Asks all; counts itself where it may.
@@ -104,7 +118,12 @@ impl Lease {
         let sent = r.sent;
         let all = self.lists.all(|p| r.grants.contains_key(&p));
         let hushed_count = !self.rules.hushed_needs_all;
+        let whole = |l: &Lead| l.is_whole(self.me, sent, |p| r.grants.contains_key(&p));
+        let whole = self.lead.as_ref().is_some_and(whole);
         let majority = self.lists.majority(|p| r.grants.get(&p).is_some_and(|h| !h || hushed_count));
+        if let Some(lead) = self.lead.as_mut().filter(|_| whole) {
+            lead.whole = true;
+        }
         if all && self.rules.l1_all_granted {
             self.contact(sent);
         }

@@ -168,6 +168,19 @@ pub fn mutants() -> Vec<Mutant> {
         m("d28", "who led last is believed of those that have just restarted", SHORT, |p| {
             p.rules.d28_old_remember = false;
         }),
+        m("d29", "the guard of the recmaster before is believed whatever session got grants", SHORT, |p| {
+            p.rules.d29_one_session = false;
+        }),
+        m("d30", "a joined session that ended is the end of its node", BOTH, |p| {
+            p.rules.d30_older_over = false
+        }),
+        accepted(
+            m("d11d", "with quorum, the guard of any recmaster before is believed", SHORT, |p| {
+                p.rules.guard_of_lone_leader = false;
+            }),
+            "d11c with another lock: the recmaster before must have led for less than T, die, forget it, and be given an address by the \
+             one before that, all before that one's lead ends; argued in leases.md",
+        ),
         m("helper", "no LockLossTime", HELPER, |p| p.rules.lock_loss_time = false),
         m("release", "claims end when the release is sent", BOTH, |p| p.world.release_answered = false),
         accepted(

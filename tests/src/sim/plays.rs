@@ -380,4 +380,25 @@ const PLAYS: &[Play] = &[
             }
         },
     },
+    // X joins Y's epoch, dies and forgets it, and its next session gets addresses from M, which does not know that it lost the lock.
+    Play {
+        rule: "d30",
+        nodes: (5, 5),
+        write: |s| {
+            s.hang(1, 1, M, 300);
+            for who in [Y, P, Q] {
+                s.part(1, 1, M, who);
+            }
+            s.at(2, 2, Fault::LockTo(Y));
+            let when = s.span(10, 40) * 100 / s.f.t;
+            if s.p.percent(50) {
+                s.guarded_crash(when, when, X, Memory::AllButLast);
+            } else {
+                s.crash(when, when, X, Memory::AllButLast);
+            }
+            for who in [Y, P, Q] {
+                s.part(when + 2, when + 2, X, who);
+            }
+        },
+    },
 ];
