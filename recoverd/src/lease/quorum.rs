@@ -19,6 +19,8 @@ pub(super) struct Canvass {
     next: Clocks,
     /// A vote, a join or an answer: somebody else may be about to lead.
     heard: Option<Clocks>,
+    /// The candidate, if that was a candidate.
+    backed: Option<Pnn>,
 }
 
 impl Lease {
@@ -38,6 +40,7 @@ impl Lease {
     /// Somebody stands, or welcomed us: give it T/2.
     pub(super) fn canvass_heard(&mut self, now: Clocks) {
         self.canvass.heard = Some(now);
+        self.canvass.backed = None;
     }
 
     /// The guard of this epoch's recmaster says that its session ended: nobody leads, so it need not be waited for.
@@ -60,11 +63,13 @@ impl Lease {
         LeaseMsg::Canvass { id: self.canvass.id, list }
     }
 
-    /// Whether a recmaster answered me lately, or somebody is about to lead.
-    fn has_recmaster(&self, now: Clocks, patience: Micros) -> bool {
+    /// Whether a recmaster answered me lately, or somebody is about to lead who comes before this candidate. The lowest number of
+    /// those that stand at the same time comes first, so that nodes that start together do not split.
+    fn has_recmaster(&self, candidate: Pnn, now: Clocks) -> bool {
         let recent = |at: Option<Clocks>, d| at.is_some_and(|a| !now.is_up(a.plus(d)));
-        recent(self.hold.answered, patience)
-            || recent(self.canvass.heard, self.times.t / 2)
+        let other = self.canvass.backed.is_none_or(|backed| backed < candidate);
+        recent(self.hold.answered, self.times.beat * 2)
+            || recent(self.canvass.heard, self.times.t / 2) && other
             || self.lead_active()
     }
 
@@ -108,18 +113,19 @@ impl Lease {
     pub(super) fn on_canvass(&mut self, from: Pnn, id: u64, list: u64, now: Clocks) {
         let waited_for = self.coming.as_ref().is_some_and(|(hash, _)| *hash == list);
         let ours = list == self.lists.hash || waited_for || !self.rules.d22_list;
-        if !ours || !self.is_quorum() || self.has_recmaster(now, self.times.beat * 2) {
+        if !ours || !self.is_quorum() || self.has_recmaster(from, now) {
             return;
         }
         // A candidate of its own that waits for answers gives way to a lower number only.
         let waiting = self.canvass.open && !now.is_up(self.canvass.asked.plus(self.times.beat));
         if waiting && from > self.me {
-            // Perhaps it was not up yet when it was asked.
-            self.send(from, self.canvass_msg());
+            // Perhaps it was not up yet when it was asked, nor others that back it now.
+            self.send_all(&self.canvass_msg());
             return;
         }
         self.canvass.open = false;
         self.canvass_heard(now);
+        self.canvass.backed = Some(from);
         let (hushed, heard) = (self.young(now), self.heard.max(self.epoch));
         self.send(from, LeaseMsg::Would { id, hushed, heard });
     }
