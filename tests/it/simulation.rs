@@ -71,8 +71,8 @@ fn broken_rules_are_found() {
     ];
     for rule in rules {
         let m = mutants().into_iter().find(|m| m.rule == rule).unwrap();
-        let found = hunt(&m, 1, 400).is_some();
-        assert!(found, "mutant {rule} ({}) survived 400 histories", m.words);
+        let found = hunt(&m, 1, 1000).is_some();
+        assert!(found, "mutant {rule} ({}) survived 1000 histories", m.words);
     }
 }
 

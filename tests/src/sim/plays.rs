@@ -352,8 +352,8 @@ const PLAYS: &[Play] = &[
             s.pause((4, 25), X, (200, 300));
         },
     },
-    // M leads no more; X does, and acknowledges M, with the grants of Y, which forgets them. P and Q know of M's epoch only, and M, which
-    // grants to them, has not joined theirs.
+    // M leads no more; X does, and acknowledges M, with the grants of Y, which forgets them, as X does. P and Q know of M's epoch only,
+    // and M, which grants to them, has not joined theirs.
     Play {
         rule: "d28",
         nodes: (5, 5),
@@ -374,8 +374,8 @@ const PLAYS: &[Play] = &[
             }
             s.meddle(gone, 300, Kind::Join, (Some(M), None), How::Lost);
             let cut = gone + s.span(20, 95) * 100 / s.f.t;
-            s.part(cut, cut, M, X);
-            for (a, b) in [(M, P), (M, Q)] {
+            s.crash(cut, cut, X, Memory::All);
+            for (a, b) in [(M, P), (M, Q), (X, P), (X, Q)] {
                 s.rejoin(cut, cut, a, b);
             }
         },
