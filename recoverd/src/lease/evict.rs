@@ -159,14 +159,17 @@ impl Lease {
         let two_t = if self.rules.d4_two_t { 2 * t } else { t };
         if let LockKind::Quorum { short_count: true } = self.lock_kind {
             // The joined report their grants, and who led last: that node itself was acknowledged by nobody since it led.
-            return if self.led_last(lead) == Some(pnn) {
+            let alone = lead.after_alone == Some(lead.supported) || !self.rules.d31_lone;
+            return if alone && self.led_last(lead) == Some(pnn) {
                 lead.reports.get(&pnn).map(|r| r.plus(self.times.wait(t)))
             } else {
                 let latest = lead.reports.values().copied().reduce(Clocks::latest)?;
                 Some(latest.plus(self.times.wait(two_t)))
             };
         }
-        let span = if lead.predecessor() == Some(pnn) { t } else { two_t };
+        // d31: a recmaster that led shortly may have died, forgotten it, and been acknowledged by the one before.
+        let alone = lead.after_alone.is_some_and(|e| e.pnn == pnn) || !self.rules.d31_lone;
+        let span = if alone && lead.predecessor() == Some(pnn) { t } else { two_t };
         Some(quorum_at.latest(lead.known_at).plus(self.times.wait(span)))
     }
 

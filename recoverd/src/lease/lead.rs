@@ -24,7 +24,7 @@ pub(super) struct Lead {
     pub(super) predecessor: Option<Pnn>,
     /// Its session, if a word of its guard about that one settles the matter (not with lock `quorum`).
     pub(super) fenceable: Option<(Pnn, Session)>,
-    /// The epoch before, if its recmaster was seen to lead it for so long that no older one led any more (lock `quorum`).
+    /// The epoch before, if its recmaster was seen to lead it for so long that no older one led any more.
     pub(super) after_alone: Option<Epoch>,
     /// The record is in the lock: the epoch may be announced.
     pub(super) recorded: bool,
@@ -169,7 +169,7 @@ impl Lease {
         let mut epoch = self.heard.max(self.epoch).next(self.me);
         epoch.number += self.leap();
         let alone = self.member.alone || !self.rules.guard_of_lone_leader;
-        let after_alone = (quorum && alone).then_some(self.epoch);
+        let after_alone = alone.then_some(self.epoch);
         let inherited = self.hold.deadline.map(|d| d.minus(self.times.t));
         self.move_to(epoch);
         let seats = self.lists.everyone().iter().map(|p| (*p, Seat::Unheard)).collect();

@@ -89,6 +89,7 @@ impl Lease {
         if let Some(lead) = &mut self.lead {
             lead.fenceable = recorded.map(|e| e.pnn).zip(session);
             lead.predecessor = recorded.map(|e| e.pnn);
+            lead.after_alone = lead.after_alone.filter(|e| recorded == Some(*e));
         }
     }
 

@@ -1,6 +1,6 @@
 //! Daemons that die, with their guards and without.
 
-use super::{BOUND, Trial, trial};
+use super::{BOUND, Trial, trial, trial_by_quorum};
 use std::time::Duration;
 use tests::cluster::SOON;
 use tests::lab::wait_for;
@@ -30,6 +30,14 @@ fn one_after_the_other(t: &mut Trial, rounds: usize, bound: Duration, guard: boo
 fn killed_daemon_is_replaced_at_once() {
     let Some(mut t) = trial("killed_daemon_is_replaced_at_once", &[]) else { return };
     one_after_the_other(&mut t, 2, BOUND, true);
+}
+
+#[test]
+fn with_quorum_the_guard_of_the_recmaster_is_believed_too() {
+    // Its lease would last for 4 s at least.
+    let name = "with_quorum_the_guard_of_the_recmaster_is_believed_too";
+    let Some(mut t) = trial_by_quorum(name, &[("LeaseTime", 5000)]) else { return };
+    one_after_the_other(&mut t, 1, Duration::from_secs(3), true);
 }
 
 #[test]

@@ -174,6 +174,9 @@ pub fn mutants() -> Vec<Mutant> {
         m("d30", "a joined session that ended is the end of its node", BOTH, |p| {
             p.rules.d30_older_over = false
         }),
+        m("d31", "a recmaster that led shortly is waited for as one that led alone", FILE, |p| {
+            p.rules.d31_lone = false;
+        }),
         accepted(
             m("d11d", "with quorum, the guard of any recmaster before is believed", SHORT, |p| {
                 p.rules.guard_of_lone_leader = false;

@@ -162,6 +162,24 @@ const PLAYS: &[Play] = &[
             s.rejoin(55, 85, M, Y);
         },
     },
+    // The same without a guard. M joins Y when Y has a promise quorum long since, and tells nobody that it acknowledged X.
+    Play {
+        rule: "d31",
+        nodes: (5, 5),
+        write: |s| {
+            s.hang(1, 1, M, 300);
+            s.at(1, 1, Fault::Isolate(M));
+            s.at(2, 2, Fault::LockTo(X));
+            for who in [Y, P, Q] {
+                s.part(10, 10, who, X);
+            }
+            s.rejoin(10, 10, M, X);
+            s.crash(10, 20, X, Memory::AllButLast);
+            for who in [Y, P, Q] {
+                s.rejoin(70, 90, M, who);
+            }
+        },
+    },
     // X lives twice within the delay of its first life's join.
     Play {
         rule: "d12",

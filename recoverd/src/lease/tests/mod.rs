@@ -1,6 +1,7 @@
 //! Stories of one machine: time on two clocks, commands, the lock record, nodes lists. The rest is the simulation's.
 
 mod minority;
+mod quorum;
 
 use super::nodes::Lists;
 use super::*;
@@ -97,24 +98,6 @@ fn an_unheard_node_may_hold_anything() {
     assert!(why.to_string().contains("node 1 was not heard"), "{why}");
 }
 
-#[test]
-fn the_predecessor_is_out_after_w_t_and_a_proof() {
-    let mut l = recmaster(2);
-    // W(T) from knowing (992 ms) or the promise quorum (itself, at 1000 ms): 1000 + 1110 + 10.
-    for ms in (1100..2119).step_by(100) {
-        l.handle(LeaseInput::LockProved { asked_at: at(ms) }, at(ms + 1));
-    }
-    assert!(l.may_give(addr(), at(2110)).is_err());
-    l.handle(LeaseInput::LockProved { asked_at: at(2119) }, at(2121));
-    assert!(l.may_give(addr(), at(2122)).is_err(), "D5: this proof began before the wait ended");
-    let acts = l.handle(LeaseInput::LockProved { asked_at: at(2121) }, at(2123));
-    assert!(
-        acts.contains(&LeaseAction::Out { pnn: Pnn(1), session: None, how: OutHow::Evicted }),
-        "{acts:?}"
-    );
-    assert_eq!(l.may_give(addr(), at(2124)), Ok(()));
-}
-
 /// Node 0 follows node 1 from 1000 ms on, until that one last acknowledged a beat sent at `lived`; then it gets the lock after it.
 fn heir(lived: u64) -> Lease {
     let (old, session) = (Epoch { number: 6, pnn: Pnn(1) }, Session(1));
@@ -138,6 +121,31 @@ fn heir(lived: u64) -> Lease {
     l.handle(LeaseInput::LockRecorded { epoch }, at(lived + 11));
     l.handle(LeaseInput::LockProved { asked_at: at(lived + 11) }, at(lived + 12));
     l
+}
+
+/// Proves the lock every 100 ms from `from` on; the predecessor must be out by a proof that began at `end`, and by none before.
+fn out_at(mut l: Lease, from: u64, end: u64) {
+    for ms in (from..end - 1).step_by(100) {
+        l.handle(LeaseInput::LockProved { asked_at: at(ms) }, at(ms + 1));
+    }
+    l.handle(LeaseInput::LockProved { asked_at: at(end - 1) }, at(end + 1));
+    assert!(l.may_give(addr(), at(end + 2)).is_err(), "D5: this proof began before the wait ended");
+    let acts = l.handle(LeaseInput::LockProved { asked_at: at(end) }, at(end + 3));
+    let out = LeaseAction::Out { pnn: Pnn(1), session: None, how: OutHow::Evicted };
+    assert!(acts.contains(&out), "{acts:?}");
+    assert_eq!(l.may_give(addr(), at(end + 4)), Ok(()));
+}
+
+#[test]
+fn the_predecessor_is_out_after_w_t_and_a_proof() {
+    // From the promise quorum (itself, at 2411 ms): 1110 + 10.
+    out_at(heir(2400), 2500, 3531);
+}
+
+#[test]
+fn a_predecessor_that_led_shortly_is_out_after_twice_that() {
+    // d31: an older recmaster may have acknowledged a later session of it. From 2011 ms: 2220 + 10.
+    out_at(heir(2000), 2100, 4241);
 }
 
 #[test]
