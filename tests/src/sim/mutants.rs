@@ -165,9 +165,13 @@ pub fn mutants() -> Vec<Mutant> {
             "covered for a store: who begins an epoch has the lock by then and inherits at most T, which the next holder's 2 T (D4) \
              outlast; with `quorum` there is no such order, and the reference found it once in 1 500 000. Kept, it is free",
         ),
-        m("d28", "who led last is believed of those that have just restarted", SHORT, |p| {
-            p.rules.d28_old_remember = false;
-        }),
+        accepted(
+            m("d28", "who led last is believed of those that have just restarted", SHORT, |p| {
+                p.rules.d28_old_remember = false;
+            }),
+            "covered since d31: the new recmaster saw the last one lead and has not lapsed since, so a majority was in that epoch until \
+             T ago, and nobody led after it. Without d31 the play finds it within 400. Kept, it is free",
+        ),
         m("d29", "the guard of the recmaster before is believed whatever session got grants", SHORT, |p| {
             p.rules.d29_one_session = false;
         }),
