@@ -45,6 +45,16 @@ fn heard_one_at_a_time(witness: &Witness, what: &str) {
     assert!(report.duals.is_empty(), "{what}: two nodes answered for {VIP}: {:?}", report.duals);
 }
 
+/// Waits until it has been heard for longer than within what a witness takes an address that comes back for one that never left (60 ms,
+/// `tests::lab`): on a quiet machine two moves take less.
+fn heard_for_a_while(witness: &Witness, c: &Cluster) {
+    let answers = || witness.report().unwrap().answers;
+    let before = answers();
+    let enough =
+        || if answers() > before + 60 { Ok(()) } else { Err(format!("{} answers", answers() - before)) };
+    wait_for("60 answers, one in 2 ms", SOON, enough).unwrap_or_else(|e| panic!("{e}\n{}", c.describe()));
+}
+
 /// What a node has of the group's address on `lo`.
 fn lo(c: &Cluster, node: usize) -> String {
     on(c, node, "ip", &["-4", "-o", "address", "show", "dev", "lo", "to", VIP])
@@ -100,6 +110,7 @@ fn own_91_lvs_an_operator_moves_a_group_without_public_addresses() {
         });
         measure(&probe, &mark, &[VIP.parse().unwrap()], BOUND);
         heard_one_at_a_time(&witness, &mark.label);
+        heard_for_a_while(&witness, &c);
         match back {
             Some(back) => drop(c.ctdb(0, &[back])),
             None => {
@@ -108,5 +119,6 @@ fn own_91_lvs_an_operator_moves_a_group_without_public_addresses() {
             }
         }
         leads(&c, 0);
+        heard_for_a_while(&witness, &c);
     }
 }
