@@ -37,7 +37,13 @@ fn with_quorum_the_guard_of_the_recmaster_is_believed_too() {
     // Its lease would last for 4 s at least.
     let name = "with_quorum_the_guard_of_the_recmaster_is_believed_too";
     let Some(mut t) = trial_by_quorum(name, &[("LeaseTime", 5000)]) else { return };
-    one_after_the_other(&mut t, 1, Duration::from_secs(3), true);
+    let (_, leader) = t.roles();
+    let label = "kill -9 of the recmaster's daemon alone, lock quorum";
+    t.strike(label, &[leader], Duration::from_secs(3), |t| {
+        t.c.daemon(leader).kill9().unwrap();
+    });
+    t.start(leader);
+    t.whole_again(label);
 }
 
 #[test]
