@@ -1,6 +1,7 @@
 //! Who may hold an address: when the recmaster may give it, and which command a holder obeys.
 //!
-//! A leading recmaster gives an address only when every node is joined or out (D3) and whoever held it released it or is out.
+//! A leading recmaster gives an address only when every node is joined or out (D3), was seen in this epoch when all others were (d30),
+//! and whoever held it released it or is out.
 //! Takes and releases are numbered in the epoch; a holder obeys rising numbers only (d15), for its own session only (d11).
 
 use super::Lease;
@@ -20,7 +21,7 @@ pub enum WaitReason {
     NotLeading,
     /// Nodes that this recmaster has not heard of may hold the address.
     Unaccounted {
-        /// The nodes.
+        /// The nodes: those that have not joined, or, when all have, those that have not answered a round since (d30).
         pnns: Vec<Pnn>,
     },
     /// Nodes may still hold the address.
